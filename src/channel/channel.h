@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef CHANNEL_CHANNEL_H
+#define CHANNEL_CHANNEL_H
+
+/**
+ * @file channel/channel.h
+ * @brief A connection between two processes: messages, objects by capability, descriptors, liveness.
+ *
+ *   socket (seqpacket): liveness (HUP), descriptors, bootstrap      memory (memfd, sealed): a ring each way
+ *   wake[2] (eventfd): one a direction; the sender writes it only when the receiver said that it sleeps
+ *
+ * States: OPEN --close()--> CLOSED        OPEN --peer gone, protocol error--> DEAD --close()--> CLOSED
+ * DEAD: every pending call ends with MIG_SERVER_DIED, every right that the peer held is given up
+ * (hooks->no_senders), every proxy answers MACH_SEND_INVALID_DEST; closed() is told once.
+ *
+ * A process names only what it was given: references are {index, generation} in a table of the channel. Index 0
+ * is the "door": an object that each side may offer from the start. A peer that sends anything malformed is dead
+ * from then on, with rule CHN00n told; nothing that it wrote is looked at twice in shared memory.
+ *
+ * Back-pressure: a full ring queues one-way messages in this process up to a quota (ADXI_CHANNEL_QUOTA bytes), flushed
+ * when the peer makes room; beyond it a sending thread waits, except inside a dispatch of the same channel, where
+ * the message is dropped, counted and told (rule CHN003). Receiving never waits for sending, so no two sides can wait for
+ * each other's room.
+ *
+ * Threads: everything [any] unless it says otherwise. Lock order: channel.rx, channel.table, channel.tx. No lock is held
+ * while an object's hook, a reply callback or deliver runs.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <ambidext/class.h>
+
+struct adxi_channel;
+
+/* One end before it is opened: what an introduction passes. All descriptors owned, CLOEXEC; -1 when taken. */
+struct adxi_endpoint {
+	int socket;
+	int memory;
+	int wake_receive; /* I sleep on it */
+	int wake_send;    /* I write it */
+	uint32_t side;    /* 0 or 1: which ring is mine to send */
+};
+
+#define ADXI_ENDPOINT_FDS 4u
+
+/** Make both ends of a new connection: memfd sealed against resizing, eventfds, socket pair. 0, -ENOMEM, -EMFILE. */
+int adxi_endpoint_pair(struct adxi_endpoint ret_ends[2]);
+/** Close what is still owned. Any state, also zeroed-with--1. */
+void adxi_endpoint_done(struct adxi_endpoint *endpoint);
+#define ADXI_ENDPOINT_NONE ((struct adxi_endpoint){ .socket = -1, .memory = -1, .wake_receive = -1, .wake_send = -1 })
+
+/** Bootstrap over a connected SOCK_SEQPACKET socket (dextd's listening socket): the server makes the region and sends
+ *  it, the client receives and checks seals, size and version. The socket becomes the channel's. Server: does not
+ *  block. Client: waits at most @p timeout_ms. 0, -EPROTO (told), -ETIMEDOUT, -errno. @p socket is taken, also on failure. */
+int adxi_endpoint_serve(int socket, struct adxi_endpoint *ret_endpoint);
+int adxi_endpoint_connect(int socket, int timeout_ms, struct adxi_endpoint *ret_endpoint);
+
+/* An endpoint as an object, so that it can be a parameter of a method: class ADXEndpoint (interfaces/Ambidext/ADXEndpoint.iig),
+ * whose hooks pass the descriptors. */
+/** New object that owns @p endpoint (taken). NULL: no memory (endpoint closed). */
+OS_OBJECT *adxi_endpoint_object(struct adxi_endpoint *endpoint);
+/** Move the endpoint out of an object that arrived. -EINVAL: not an endpoint; -EBADF: already moved out. */
+int adxi_endpoint_take(OS_OBJECT *object, struct adxi_endpoint *ret_endpoint);
+
+struct adxi_channel_ops {
+	/* The channel is dead: peer gone (reason 0), or -EPROTO (it broke the format), -errno. Once; on the thread that
+	 * noticed. The channel stays valid until adxi_channel_unref. May be NULL. */
+	void (*closed)(struct adxi_channel *channel, void *userdata, int reason);
+	/* A request or one-way message came. NULL: OSDeliver(message). @p message is taken. */
+	void (*request)(struct adxi_channel *channel, void *userdata, struct OSMessage *message);
+};
+
+/**
+ * Start using an end.
+ *
+ * @param endpoint  taken, also on failure
+ * @param name      for the log, copied: "dextd", "app pid 12"
+ * @retval -EPROTO  seals or sizes are not those of a channel (told)
+ */
+int adxi_channel_open(struct adxi_endpoint *endpoint, const char *name, const struct adxi_channel_ops *ops,
+		      void *userdata, struct adxi_channel **ret_channel);
+/** Offer an object as index 0 (retained). Before the peer's first call, best before open returns to a loop. */
+void adxi_channel_set_door(struct adxi_channel *channel, OS_OBJECT *door);
+/** Proxy for the peer's door, +1, of class @p meta (trusted: it is this side that says the class). NULL: no memory. */
+OS_OBJECT *adxi_channel_copy_door(struct adxi_channel *channel, const struct OSMetaClass *meta);
+/** Dead at once for both; idempotent. Pending calls end. Does not wait for dispatches on other threads. */
+void adxi_channel_close(struct adxi_channel *channel);
+struct adxi_channel *adxi_channel_ref(struct adxi_channel *channel);
+/** The last one closes. Always NULL. Proxies hold references of their own. */
+struct adxi_channel *adxi_channel_unref(struct adxi_channel *channel);
+
+/**
+ * Descriptor to poll for POLLIN: something may be there, or the peer died. Borrowed; an epoll instance over the wake
+ * eventfd and the socket, so it can be added to another epoll, a poll() or a run loop. Level-triggered.
+ */
+int adxi_channel_fd(struct adxi_channel *channel);
+/**
+ * Receive what is there: replies go to their callers, requests to ops->request. At most @p budget messages.
+ * Several threads may call it; one works, the others return 0 at once.
+ *
+ * @return messages handled (0: none, or another thread is at it), -EPIPE: dead
+ */
+int adxi_channel_dispatch(struct adxi_channel *channel, unsigned budget);
+/** Tell the peer's sender that this side is about to sleep on adxi_channel_fd: true if it may, false: dispatch again. */
+bool adxi_channel_prepare_sleep(struct adxi_channel *channel);
+
+bool adxi_channel_is_dead(const struct adxi_channel *channel);
+const char *adxi_channel_name(const struct adxi_channel *channel);
+void *adxi_channel_userdata(const struct adxi_channel *channel);
+/** pid and uid of the peer at the time of bootstrap or introduction: SO_PEERCRED of the socket; 0 unknown. */
+void adxi_channel_peer(const struct adxi_channel *channel, int *ret_pid, unsigned *ret_uid);
+
+/** Channel that @p object is a proxy on, borrowed, or NULL for native objects. */
+struct adxi_channel *adxi_channel_of(const OS_OBJECT *object);
+/** Channel whose message the calling thread is delivering (through OSDeliver or ops->request), or NULL. Borrowed. */
+struct adxi_channel *adxi_channel_current(void);
+
+/** Take back a native object that was granted on this channel (generation advances; later uses answer
+ *  MACH_SEND_INVALID_DEST). */
+void adxi_channel_revoke(struct adxi_channel *channel, OS_OBJECT *object);
+
+/* Counters, for tests, `dext list --json` and leak checks. */
+struct adxi_channel_stats {
+	uint64_t sent, received, calls_pending, queued, dropped, wakes_sent, wakes_received;
+	uint32_t exported, imported; /* entries in the tables now */
+};
+void adxi_channel_get_stats(struct adxi_channel *channel, struct adxi_channel_stats *ret_stats);
+
+#endif /* CHANNEL_CHANNEL_H */
