@@ -51,7 +51,7 @@ typedef struct OSAction OSAction;
 typedef struct OSMetaClass OSMetaClass;
 typedef OSObject *OSObjectPtr;
 
-/* Layout of every object. C++ sees it as class OSMetaClassBase (ambidext/object.hpp), same members. */
+/* Layout of every object. C++ sees it as class OSMetaClassBase (DriverKit/OSMetaClass.h), same members. */
 #ifndef __cplusplus
 struct OSMetaClassBase {
 	const struct OSMetaClass *meta; /* borrowed: records live as long as their library */
