@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef AMBIDEXT_IOKIT_IOKITKEYS_H
+#define AMBIDEXT_IOKIT_IOKITKEYS_H
+
+#define kIOServicePlane      "IOService"
+#define kIOPowerPlane        "IOPower"
+#define kIODeviceTreePlane   "IODeviceTree"
+#define kIOAudioPlane        "IOAudio"
+#define kIOFireWirePlane     "IOFireWire"
+#define kIOUSBPlane          "IOUSB"
+
+#define kIORegistryEntryIDKey          "IORegistryEntryID"
+#define kIORegistryEntryPropertyKeysKey "IORegistryEntryPropertyKeys"
+#define kIORegistryEntryAllowableSetPropertiesKey "IORegistryEntryAllowableSetProperties"
+#define kIOServiceClass                "IOService"
+#define kIOResourcesClass              "IOResources"
+#define kIOUserResourcesClass          "IOUserResources"
+
+#define kIOClassKey                "IOClass"
+#define kIOUserClassKey            "IOUserClass"
+#define kIOUserServerNameKey       "IOUserServerName"
+#define kIOProbeScoreKey           "IOProbeScore"
+#define kIOMatchCategoryKey        "IOMatchCategory"
+#define kIODefaultMatchCategoryKey "IODefaultMatchCategory"
+#define kIOProviderClassKey        "IOProviderClass"
+#define kIONameMatchKey            "IONameMatch"
+#define kIONameMatchedKey          "IONameMatched"
+#define kIOPropertyMatchKey        "IOPropertyMatch"
+#define kIOPropertyExistsMatchKey  "IOPropertyExistsMatch"
+#define kIOLocationMatchKey        "IOLocationMatch"
+#define kIOParentMatchKey          "IOParentMatch"
+#define kIOPathMatchKey            "IOPathMatch"
+#define kIOResourceMatchKey        "IOResourceMatch"
+#define kIOMatchedServiceCountMatchKey "IOMatchedServiceCountMatch"
+#define kIOBSDNameKey              "BSD Name"
+#define kIOUserClientClassKey      "IOUserClientClass"
+#define kIOUserClientCreatorKey    "IOUserClientCreator"
+#define kIOUserClientEntitlementsKey "IOUserClientEntitlements"
+#define kIOClassNameOverrideKey    "IOClassNameOverride"
+#define kIOBusyInterest            "IOBusyInterest"
+#define kIOGeneralInterest         "IOGeneralInterest"
+#define kIOAppPowerStateInterest   "IOAppPowerStateInterest"
+#define kIOPriorityPowerStateInterest "IOPriorityPowerStateInterest"
+
+#define kIOPublishNotification       "IOServicePublish"
+#define kIOFirstPublishNotification  "IOServiceFirstPublish"
+#define kIOMatchedNotification       "IOServiceMatched"
+#define kIOFirstMatchNotification    "IOServiceFirstMatch"
+#define kIOTerminatedNotification    "IOServiceTerminate"
+#define kIOWillTerminateNotification "IOServiceWillTerminate"
+
+#endif /* AMBIDEXT_IOKIT_IOKITKEYS_H */
