@@ -67,6 +67,7 @@ enum {
 	OS_OBJECT_HOSTED = 1u << 2,      /* has a registry entry: made by matching or IOService::Create */
 	OS_OBJECT_EXPORTED = 1u << 3,    /* some channel's capability table holds it */
 	OS_OBJECT_TYPE_ALLOCATED = 1u << 4, /* made with OSTypeAlloc: macOS knows no such object (T27) */
+	OS_OBJECT_WATCHED = 1u << 5, /* src/object/remote.h: OSSetWatcher() */
 };
 
 /* ---------------------------------------------------------------------------------------------
@@ -215,6 +216,7 @@ struct OSMessage {
 	struct OSReply *reply;      /* owned; NULL: one-way */
 	uint32_t content_capacity;  /* replies: what the caller's buffers hold */
 	uint32_t objects_capacity;
+	void (*dispose)(struct OSMessage *message); /* requests: frees the storage; NULL: free() */
 };
 enum { OS_MESSAGE_ONEWAY = 1u << 0 };
 
