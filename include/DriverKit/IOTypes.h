@@ -87,12 +87,23 @@ enum {
 #define NSEC_PER_SEC 1000000000ull
 #endif
 
+/* Clocks of deadlines. Mach ticks are nanoseconds here. */
+enum {
+	kIOTimerClockUptimeRaw = 0x00000088,          /* stops in sleep */
+	kIOTimerClockMonotonicRaw = 0x00000084,       /* runs in sleep */
+	kIOTimerClockRealTime = 0x00000080,           /* since 1970 */
+	kIOTimerClockWallTime = 0x00000080,
+	kIOTimerClockMachAbsoluteTime = 0x000000c8,   /* ticks of mach_absolute_time() */
+	kIOTimerClockMachContinuousTime = 0x000000c4, /* ticks of mach_continuous_time() */
+};
+
 /* ---------------------------------------------------------------------------------------------
  * Functions that the runtime is given. A block type is a plain pointer to a compiler without blocks;
  * each method that takes one has a twin that takes a function and its context.
  */
 
 typedef void (*IODispatchFunction)(void *context);
+typedef kern_return_t (*IODispatchActionFunction)(void *context);
 typedef int (*IODispatchLogFunction)(const char *format, ...);
 
 #ifdef __BLOCKS__
