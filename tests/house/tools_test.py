@@ -8,7 +8,8 @@ import sys
 import tempfile
 import unittest
 
-TOOLS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools")
+TOP = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
+TOOLS = os.path.join(TOP, "tools")
 SPDX = "/* SPDX-License-Identifier: MIT */\n"
 
 
@@ -136,6 +137,38 @@ class Summary(Tree):
 
     def test_meson_failed_otherwise(self):
         self.assertEqual(self.summary(["OK"], 2)[0], 1)
+
+
+class Scripts(Tree):
+    def sh(self, *args):
+        done = subprocess.run(args, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        return done.returncode, done.stdout, done.stderr
+
+    def test_run_refuses_what_it_does_not_know(self):
+        status, out, err = self.sh(os.path.join(TOP, "run"), "dance")
+        self.assertEqual((status, out), (1, ""))
+        self.assertIn("there is no command 'dance'", err)
+        self.assertEqual(self.sh(os.path.join(TOP, "run"))[0], 2)
+        status, out, _ = self.sh(os.path.join(TOP, "run"), "--help")
+        self.assertEqual(status, 0)
+        for command in ("demo", "test", "bench", "soak", "exec"):
+            self.assertRegex(out, rf"(?m)^  {command} ")
+
+    def test_with_build(self):
+        self.put("build/src/iig/iig", "#!/bin/sh\n# SPDX-License-Identifier: MIT\necho this one\n")
+        os.chmod(os.path.join(self.root, "build/src/iig/iig"), 0o755)
+        self.put("build/src/iokit/libIOKit.so", "")
+        self.put("build/meson-uninstalled/iokit-uninstalled.pc", "")
+        build = os.path.join(self.root, "build")
+        status, out, _ = self.sh(os.path.join(TOOLS, "with-build"), build, "sh", "-c",
+                                 'iig; echo "$LD_LIBRARY_PATH:"; echo "$PKG_CONFIG_PATH:"; echo $AMBIDEXT_BUILD_DIR; exit 9')
+        lines = out.splitlines()
+        self.assertEqual(status, 9)
+        self.assertEqual(lines[0], "this one")
+        self.assertTrue(lines[1].startswith(f"{build}/src/iokit:"), lines[1])
+        self.assertTrue(lines[2].startswith(f"{build}/meson-uninstalled:"), lines[2])
+        self.assertEqual(lines[3], build)
+        self.assertEqual(self.sh(os.path.join(TOOLS, "with-build"), self.root + "/none", "true")[0], 2)
 
 
 if __name__ == "__main__":
