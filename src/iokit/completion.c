@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/* The client's end of an asynchronous call: what a driver holds as its completion, and the callback's form. */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/rules.h"
+#include "iokit/connection.h"
+
+struct ADXCompletion {
+	OSObject super;
+	struct iokit_connection *connection; /* owned reference */
+	struct IONotificationPort *port;     /* owned reference */
+	uint64_t reference[8];
+	uint32_t selector;
+	_Atomic uint32_t n_completions;
+	_Atomic kern_return_t call_result;
+};
+
+struct completion_event {
+	struct iokit_event event;
+	uint64_t reference[8];
+	IOReturn result;
+	uint32_t n_args;
+	void *args[16];
+};
+
+static void
+run(struct iokit_event *event)
+{
+	struct completion_event *completion = (struct completion_event *)event;
+	struct iokit_connection *connection = (struct iokit_connection *)event->source;
+	void *refcon = (void *)(uintptr_t)completion->reference[kIOAsyncCalloutRefconIndex];
+	uintptr_t function = (uintptr_t)completion->reference[kIOAsyncCalloutFuncIndex];
+
+	if (atomic_load(&connection->closed)) {
+		(void)adxi_tell(ADXI_RULE_T19, "a completion for user client %#llx came after IOServiceClose: its callback is not run",
+				(unsigned long long)connection->client_id);
+		return;
+	}
+	if (!function) {
+		(void)adxi_tell(ADXI_RULE_T16, "a completion for user client %#llx has no callback: reference[%d] is NULL",
+				(unsigned long long)connection->client_id, kIOAsyncCalloutFuncIndex);
+		return;
+	}
+	iokit_memory_sync(connection);
+	switch (completion->n_args) {
+	case 0:
+		((IOAsyncCallback0)function)(refcon, completion->result);
+		break;
+	case 1:
+		((IOAsyncCallback1)function)(refcon, completion->result, completion->args[0]);
+		break;
+	case 2:
+		((IOAsyncCallback2)function)(refcon, completion->result, completion->args[0], completion->args[1]);
+		break;
+	default:
+		((IOAsyncCallback)function)(refcon, completion->result, completion->args, completion->n_args);
+		break;
+	}
+}
+
+/* IOUserClient::AsyncCompletion as it arrives here, by its generated unmarshaller. */
+static void
+complete(struct ADXCompletion *self, OSAction *action, IOReturn status, const uint64_t *data, uint32_t count)
+{
+	struct completion_event *event = calloc(1, sizeof *event);
+	kern_return_t result = atomic_load(&self->call_result);
+
+	if (!event)
+		return;
+	atomic_fetch_add(&self->n_completions, 1);
+	if (result != kIOReturnSuccess)
+		(void)adxi_tell(ADXI_RULE_T13, "selector %u completed asynchronously after its call had returned %#x", self->selector,
+				(unsigned)result);
+	event->event.run = run;
+	event->event.source = iokit_ref(&self->connection->object);
+	memcpy(event->reference, self->reference, sizeof event->reference);
+	event->result = status;
+	event->n_args = count < 16 ? count : 16;
+	for (uint32_t i = 0; i < event->n_args; i++)
+		event->args[i] = (void *)(uintptr_t)data[i];
+	iokit_port_post(self->port, &event->event);
+}
+
+/* The driver let go of its last reference, or died. */
+static void
+no_senders(OSMetaClassBase *object)
+{
+	struct ADXCompletion *self = (struct ADXCompletion *)object;
+
+	if (atomic_load(&self->n_completions) == 0 && atomic_load(&self->call_result) == kIOReturnSuccess)
+		(void)adxi_tell(ADXI_RULE_T12, "the completion of selector %u on user client %#llx was released without AsyncCompletion: "
+				"no callback will come", self->selector, (unsigned long long)self->connection->client_id);
+}
+
+static void
+completion_free(OSObject *object)
+{
+	struct ADXCompletion *self = (struct ADXCompletion *)object;
+
+	if (self->connection)
+		iokit_put(&self->connection->object);
+	if (self->port)
+		iokit_put(iokit_port_object(self->port));
+	((const struct OSObject_Ops *)OSObject_Class.ops)->free(object);
+}
+
+static struct OSObject_Ops completion_ops = { .free = completion_free };
+static const struct OSClassHooks completion_hooks = { .no_senders = no_senders };
+static const struct OSMethod completion_methods[] = {
+	{ .id = IOUserClient_AsyncCompletion_ID, .name = "IOUserClient::AsyncCompletion", .impl = (void (*)(void))complete,
+	  .invoke = IOUserClient_AsyncCompletion_Invoke, .flags = OS_METHOD_ONEWAY | OS_METHOD_TARGET },
+};
+static struct OSMetaClass ADXCompletion_Class = {
+	.abi = OS_METACLASS_ABI,
+	.name = "ADXCompletion",
+	.super = &OSObject_Class,
+	.instance_size = sizeof(struct ADXCompletion),
+	.ops_size = sizeof completion_ops,
+	.ops = (void **)&completion_ops,
+	.methods = completion_methods,
+	.n_methods = 1,
+	.hooks = &completion_hooks,
+	.remote_name = "OSAction",
+};
+
+OS_OBJECT *
+iokit_completion_new(struct iokit_connection *connection, struct IONotificationPort *port, const uint64_t reference[8],
+		     uint32_t selector)
+{
+	OSMetaClassRegister(&ADXCompletion_Class);
+	struct ADXCompletion *self = (struct ADXCompletion *)OSMetaClassAllocate(&ADXCompletion_Class);
+	if (!self)
+		return NULL;
+	iokit_ref(&connection->object);
+	iokit_ref(iokit_port_object(port));
+	self->connection = connection;
+	self->port = port;
+	self->selector = selector;
+	memcpy(self->reference, reference, sizeof self->reference);
+	self->reference[kIOAsyncReservedIndex] = 0;
+	return (OSMetaClassBase *)self;
+}
+
+void
+iokit_completion_called(OS_OBJECT *completion, kern_return_t result)
+{
+	if (completion)
+		atomic_store(&((struct ADXCompletion *)completion)->call_result, result);
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef IOKIT_CONNECTION_H
+#define IOKIT_CONNECTION_H
+
+/** @file iokit/connection.h
+ *  @brief io_connect_t: a user client in a driver's process, reached on a channel of its own.
+ *
+ *   OPEN --IOServiceClose--> CLOSED (calls: MACH_SEND_INVALID_DEST; mappings stay) --last release--> freed
+ *   The peer's death shows in the channel; the state here stays OPEN and calls answer what the channel says. */
+
+#include <DriverKit/IOUserClient.h>
+
+#include "iokit/iokit.h"
+
+struct iokit_mapping {
+	struct adxi_list link;            /* in iokit_connection::mappings */
+	uint32_t type;
+	void *address;                    /* owned mapping */
+	size_t size;
+};
+
+struct iokit_connection {
+	struct iokit_object object;
+	struct adxi_channel *channel;     /* owned reference */
+	IOUserClient *client;             /* owned reference: proxy */
+	uint64_t client_id, service_id;
+	pthread_rwlock_t calls;           /* read: a call is under way; write: closing. Guards closed, for calls */
+	_Atomic bool closed;
+	pthread_mutex_t lock;             /* guards mappings, shared */
+	struct adxi_list mappings;        /* owned struct iokit_mapping::link */
+	struct adxi_list shared;          /* owned struct iokit_shared::link (memory.c) */
+};
+
+/** Connection behind a handle, +1. kIOReturnSuccess; MACH_SEND_INVALID_DEST: 0, dead or closed; kIOReturnBadArgument: another kind. */
+kern_return_t iokit_connection_get(io_connect_t name, struct iokit_connection **ret_connection);
+
+/* ---- completion.c ---- */
+
+/** Object that a driver's AsyncCompletion() reaches: class ADXCompletion, known to the peer as OSAction. Keeps what it needs
+ *  of connection and port. NULL: no memory. @p reference: 8 words. */
+OS_OBJECT *iokit_completion_new(struct iokit_connection *connection, struct IONotificationPort *port,
+				const uint64_t reference[8], uint32_t selector);
+/** The call that passed it has returned @p result. */
+void iokit_completion_called(OS_OBJECT *completion, kern_return_t result);
+
+/* ---- memory.c ---- */
+
+/** Snapshot of @p size bytes as a descriptor that the driver may read. +1. */
+kern_return_t iokit_memory_snapshot(const void *bytes, size_t size, IOMemoryDescriptor **ret_memory);
+/** The caller's own memory at @p address as a descriptor, so that what the driver writes at any later time shows there (docs/decisions).
+ *  Registered with the connection: the same range is the same object again. +1. */
+kern_return_t iokit_memory_share(struct iokit_connection *connection, void *address, size_t size, uint32_t direction,
+				 IOMemoryDescriptor **ret_memory);
+/** Bring what could not be shared in place (edges of pages) up to date: before a call returns and before a callback runs. */
+void iokit_memory_sync(struct iokit_connection *connection);
+void iokit_memory_done(struct iokit_connection *connection);
+
+#endif /* IOKIT_CONNECTION_H */
