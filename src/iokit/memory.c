@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: MIT */
+/* Memory between client and driver: snapshots, buffers shared where they lie, mappings of the driver's memory. */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/single_threaded.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/cleanup.h"
+#include "base/rules.h"
+#include "channel/memory.h"
+#include "channel/memory_object.h"
+#include "iokit/connection.h"
+
+/* Name of the memfds that stand in for pages of this process; how they are known again in /proc/self/maps. */
+#define MEMFD_NAME "ambidext-client"
+
+/* A range that is not shared page by page: the beginning or end of a buffer on a page that holds other things too. */
+struct edge {
+	size_t offset, size;   /* in the buffer */
+	uint8_t *seen;         /* owned: what the driver's pages held at the last sync */
+};
+
+/* A buffer of the client that a driver may write at any time. Its pages are replaced by pages of a memfd with the same
+ * content, at the same address; docs/decisions/0004-shared-output.md. */
+struct iokit_shared {
+	struct adxi_list link;         /* in iokit_connection::shared */
+	uint8_t *address;
+	size_t size;
+	struct adxi_memory *memory;    /* owned reference */
+	uint8_t *view;                 /* owned mapping: the memfd as this process sees it, whole pages */
+	uint8_t *first_page;           /* of the buffer */
+	size_t view_size;
+	uint8_t *remapped;             /* first page that is the memfd's in place; NULL: none */
+	size_t remapped_size;
+	struct edge edges[2];
+	unsigned n_edges;
+};
+
+static size_t
+page_size(void)
+{
+	static size_t size;
+
+	if (!size)
+		size = (size_t)sysconf(_SC_PAGESIZE);
+	return size;
+}
+
+/* ---- what lies at an address ---- */
+
+enum area { AREA_PRIVATE, AREA_OURS, AREA_OTHER };
+
+/* What [start, end) is, from /proc/self/maps; every part of it must be the same. */
+static enum area
+area_of(uintptr_t start, uintptr_t end)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	char line[512];
+	uintptr_t here = (uintptr_t)line, at = start;
+	enum area found = AREA_OTHER;
+	bool first = true;
+
+	while (maps && at < end && fgets(line, sizeof line, maps)) {
+		unsigned long from, to;
+		char permissions[5];
+		if (sscanf(line, "%lx-%lx %4s", &from, &to, permissions) != 3 || to <= at)
+			continue;
+		if (from > at)
+			break;
+		enum area each = AREA_OTHER;
+		if (strstr(line, "/memfd:" MEMFD_NAME))
+			each = AREA_OURS;
+		else if (strcmp(permissions, "rw-p") == 0 && !strstr(line, "[stack") && (here < from || here >= to))
+			each = AREA_PRIVATE;
+		if (!first && each != found)
+			break;
+		first = false;
+		found = each;
+		at = to;
+	}
+	if (maps)
+		(void)fclose(maps);
+	return !first && at >= end ? found : AREA_OTHER;
+}
+
+/* ---- sharing in place ---- */
+
+static struct iokit_shared *
+shared_free(struct iokit_shared *shared)
+{
+	if (shared->remapped &&
+	    area_of((uintptr_t)shared->remapped, (uintptr_t)shared->remapped + shared->remapped_size) == AREA_OURS) {
+		/* Still ours there: give the client private pages with the same content back. */
+		void *private = mmap(NULL, shared->remapped_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (private != MAP_FAILED) {
+			memcpy(private, shared->remapped, shared->remapped_size);
+			if (mremap(private, shared->remapped_size, shared->remapped_size, MREMAP_MAYMOVE | MREMAP_FIXED,
+				   shared->remapped) == MAP_FAILED)
+				(void)munmap(private, shared->remapped_size);
+		}
+	}
+	if (shared->view)
+		(void)munmap(shared->view, shared->view_size);
+	for (unsigned i = 0; i < shared->n_edges; i++)
+		free(shared->edges[i].seen);
+	adxi_memory_unref(shared->memory);
+	free(shared);
+	return NULL;
+}
+
+ADXI_DEFINE_CLEANUP(struct iokit_shared, shared_free)
+
+static int
+add_edge(struct iokit_shared *shared, size_t offset, size_t size)
+{
+	struct edge *edge = &shared->edges[shared->n_edges];
+
+	if (size == 0)
+		return 0;
+	edge->seen = malloc(size);
+	if (!edge->seen)
+		return -ENOMEM;
+	memcpy(edge->seen, shared->address + offset, size);
+	edge->offset = offset;
+	edge->size = size;
+	shared->n_edges++;
+	return 0;
+}
+
+/* Put the memfd's pages at [start, end) of the client's own addresses, in one step. Between copy and step a write by
+ * another thread would be lost, so pages that hold anything but the buffer are done only when there is no other thread. */
+static int
+remap(struct iokit_shared *shared, int fd, uint8_t *start, uint8_t *end)
+{
+	size_t size = (size_t)(end - start);
+	off_t offset = start - shared->first_page;
+	void *pages;
+
+	if (start >= end || area_of((uintptr_t)start, (uintptr_t)end) != AREA_PRIVATE)
+		return -ENOTSUP;
+	pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset);
+	if (pages == MAP_FAILED)
+		return -ENOMEM;
+	memcpy(pages, start, size);
+	if (mremap(pages, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, start) == MAP_FAILED) {
+		(void)munmap(pages, size);
+		return -ENOMEM;
+	}
+	shared->remapped = start;
+	shared->remapped_size = size;
+	return 0;
+}
+
+static uint8_t *
+round_down(uint8_t *address)
+{
+	return address - (uintptr_t)address % page_size();
+}
+
+static int
+shared_new(uint8_t *address, size_t size, struct iokit_shared **ret_shared)
+{
+	adxi_cleanup(shared_freep) struct iokit_shared *shared = calloc(1, sizeof *shared);
+	size_t page = page_size();
+	int fd, r = 0;
+
+	if (!shared)
+		return -ENOMEM;
+	shared->address = address;
+	shared->size = size;
+	shared->first_page = round_down(address);
+	uint8_t *last = round_down(address + size + page - 1);
+	shared->view_size = (size_t)(last - shared->first_page);
+	fd = memfd_create(MEMFD_NAME, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0)
+		return -errno;
+	if (ftruncate(fd, (off_t)shared->view_size) < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+		r = -errno;
+	if (r == 0) {
+		shared->view = mmap(NULL, shared->view_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		if (shared->view == MAP_FAILED) {
+			shared->view = NULL;
+			r = -ENOMEM;
+		}
+	}
+	if (r == 0) {
+		memcpy(shared->view + (address - shared->first_page), address, size);
+		/* Alone in the process: every page. Otherwise the whole pages inside the buffer. */
+		bool alone = __libc_single_threaded;
+		uint8_t *inner = alone ? shared->first_page : round_down(address + page - 1);
+		uint8_t *inner_end = alone ? last : round_down(address + size);
+		if (remap(shared, fd, inner, inner_end) < 0)
+			inner = inner_end = address + size; /* all of it is kept up to date by copying */
+		if (inner > address)
+			r = add_edge(shared, 0, (size_t)(inner - address));
+		if (r == 0 && inner_end < address + size)
+			r = add_edge(shared, (size_t)(inner_end - address), (size_t)(address + size - inner_end));
+	}
+	if (r == 0)
+		r = adxi_memory_wrap(TAKE_FD(fd), (uint64_t)(address - shared->first_page), size, ADXI_MEMORY_DIRECTIONS,
+				     &shared->memory);
+	if (fd >= 0)
+		close(fd);
+	if (r < 0)
+		return r;
+	*ret_shared = TAKE(shared);
+	return 0;
+}
+
+static kern_return_t
+return_of(int r)
+{
+	return r == 0 ? kIOReturnSuccess : r == -ENOMEM || r == -EMFILE || r == -ENFILE ? kIOReturnNoMemory : kIOReturnError;
+}
+
+/* A registered buffer that is still where it was. One whose pages the client has unmapped meanwhile is forgotten. */
+static struct iokit_shared *
+find_locked(struct iokit_connection *connection, uint8_t *address, size_t size)
+{
+	struct iokit_shared *shared, *after;
+
+	ADXI_LIST_EACH_SAFE (shared, after, &connection->shared, link) {
+		if (shared->address != address || shared->size != size)
+			continue;
+		if (!shared->remapped ||
+		    area_of((uintptr_t)shared->remapped, (uintptr_t)shared->remapped + shared->remapped_size) == AREA_OURS)
+			return shared;
+		adxi_list_remove(&shared->link);
+		shared_free(shared);
+	}
+	return NULL;
+}
+
+kern_return_t
+iokit_memory_share(struct iokit_connection *connection, void *address, size_t size, uint32_t direction,
+		   IOMemoryDescriptor **ret_memory)
+{
+	struct iokit_shared *shared;
+	int r = 0;
+
+	pthread_mutex_lock(&connection->lock);
+	shared = find_locked(connection, address, size);
+	if (!shared) {
+		r = shared_new(address, size, &shared);
+		if (r == 0)
+			adxi_list_append(&connection->shared, &shared->link);
+	}
+	if (r == 0) {
+		*ret_memory = adxi_memory_object(adxi_memory_ref(shared->memory));
+		r = *ret_memory ? 0 : -ENOMEM;
+	}
+	pthread_mutex_unlock(&connection->lock);
+	return return_of(r);
+}
+
+void
+iokit_memory_sync(struct iokit_connection *connection)
+{
+	struct iokit_shared *shared;
+
+	pthread_mutex_lock(&connection->lock);
+	ADXI_LIST_EACH (shared, &connection->shared, link) {
+		for (unsigned i = 0; i < shared->n_edges; i++) {
+			struct edge *edge = &shared->edges[i];
+			const uint8_t *now = shared->view + (shared->address - shared->first_page) + edge->offset;
+			/* Only what the driver changed: the client may have written its side. */
+			for (size_t at = 0; at < edge->size; at++) {
+				uint8_t byte = __atomic_load_n(&now[at], __ATOMIC_RELAXED);
+				if (byte != edge->seen[at]) {
+					edge->seen[at] = byte;
+					shared->address[edge->offset + at] = byte;
+				}
+			}
+		}
+	}
+	pthread_mutex_unlock(&connection->lock);
+}
+
+kern_return_t
+iokit_memory_snapshot(const void *bytes, size_t size, IOMemoryDescriptor **ret_memory)
+{
+	struct adxi_memory *memory = NULL;
+	void *address;
+	int r = adxi_memory_create(size, ADXI_MEMORY_OUT, &memory);
+
+	if (r == 0)
+		r = adxi_memory_address(memory, &address);
+	if (r == 0) {
+		memcpy(address, bytes, size);
+		*ret_memory = adxi_memory_object(adxi_memory_ref(memory));
+		r = *ret_memory ? 0 : -ENOMEM;
+	}
+	adxi_memory_unref(memory);
+	return return_of(r);
+}
+
+/* ---- mappings of the driver's memory ---- */
+
+static void
+mapping_free(struct iokit_mapping *mapping)
+{
+	(void)munmap(mapping->address, mapping->size);
+	free(mapping);
+}
+
+void
+iokit_memory_done(struct iokit_connection *connection)
+{
+	struct iokit_mapping *mapping, *after_mapping;
+	struct iokit_shared *shared, *after;
+
+	ADXI_LIST_EACH_SAFE (mapping, after_mapping, &connection->mappings, link) {
+		adxi_list_remove(&mapping->link);
+		mapping_free(mapping);
+	}
+	ADXI_LIST_EACH_SAFE (shared, after, &connection->shared, link) {
+		adxi_list_remove(&shared->link);
+		shared_free(shared);
+	}
+}
+
+static kern_return_t
+copy_client_memory(struct iokit_connection *connection, uint32_t type, uint64_t *options, IOMemoryDescriptor **ret_memory)
+{
+	kern_return_t ret;
+
+	pthread_rwlock_rdlock(&connection->calls);
+	ret = atomic_load(&connection->closed) ? MACH_SEND_INVALID_DEST
+						: IOUserClient__CopyClientMemory(connection->client, type, options, ret_memory);
+	pthread_rwlock_unlock(&connection->calls);
+	if (ret == kIOReturnSuccess && !*ret_memory)
+		ret = kIOReturnBadArgument;
+	return ret;
+}
+
+static int
+map(struct iokit_connection *connection, uint32_t type, struct adxi_memory *memory, bool read_only, bool anywhere,
+    mach_vm_address_t *address, mach_vm_size_t *size)
+{
+	struct iokit_mapping *mapping = calloc(1, sizeof *mapping);
+	void *at = NULL;
+
+	if (!mapping)
+		return -ENOMEM;
+	/* Not adxi_memory_map(): this mapping is the connection's, and lives on after the descriptor. */
+	int r = adxi_memory_map_detached(memory, read_only, anywhere ? NULL : (void *)(uintptr_t)*address, &at, &mapping->size);
+	if (r < 0) {
+		free(mapping);
+		return r;
+	}
+	mapping->type = type;
+	mapping->address = at;
+	pthread_mutex_lock(&connection->lock);
+	adxi_list_append(&connection->mappings, &mapping->link);
+	pthread_mutex_unlock(&connection->lock);
+	*address = (mach_vm_address_t)(uintptr_t)at;
+	*size = adxi_memory_length(memory);
+	return 0;
+}
+
+kern_return_t
+IOConnectMapMemory64(io_connect_t connect, uint32_t memoryType, task_port_t intoTask, mach_vm_address_t *atAddress,
+		     mach_vm_size_t *ofSize, IOOptionBits options)
+{
+	struct iokit_connection *connection;
+	IOMemoryDescriptor *memory = NULL;
+	uint64_t driver_options = 0;
+	kern_return_t ret = iokit_connection_get(connect, &connection);
+
+	if (ret != kIOReturnSuccess)
+		return ret;
+	if (!atAddress || !ofSize || intoTask != mach_task_self()) {
+		iokit_put(&connection->object);
+		return kIOReturnBadArgument;
+	}
+	ret = copy_client_memory(connection, memoryType, &driver_options, &memory);
+	if (ret != kIOReturnSuccess && ret != MACH_SEND_INVALID_DEST && ret != MIG_SERVER_DIED) {
+		(void)adxi_tell(ADXI_RULE_T89, "CopyClientMemoryForType(%u) answered %#x", memoryType, (unsigned)ret);
+		ret = kIOReturnBadArgument;
+	}
+	struct adxi_memory *pages = ret == kIOReturnSuccess ? adxi_memory_of((OSMetaClassBase *)memory) : NULL;
+	if (ret == kIOReturnSuccess) {
+		int r = pages ? map(connection, memoryType, pages, driver_options & kIOUserClientMemoryReadOnly,
+				    options & kIOMapAnywhere, atAddress, ofSize)
+			      : -EINVAL;
+		if (r < 0 && !(options & kIOMapAnywhere))
+			(void)adxi_tell(ADXI_RULE_T88, "IOConnectMapMemory of type %u asked for the fixed address %#llx: %s", memoryType,
+					(unsigned long long)*atAddress, strerror(-r));
+		ret = r < 0 ? kIOReturnBadArgument : kIOReturnSuccess;
+	}
+	OSRelease((OSMetaClassBase *)memory);
+	iokit_put(&connection->object);
+	return ret;
+}
+
+kern_return_t
+IOConnectMapMemory(io_connect_t connect, uint32_t memoryType, task_port_t intoTask, mach_vm_address_t *atAddress,
+		   mach_vm_size_t *ofSize, IOOptionBits options)
+{
+	return IOConnectMapMemory64(connect, memoryType, intoTask, atAddress, ofSize, options);
+}
+
+kern_return_t
+IOConnectUnmapMemory64(io_connect_t connect, uint32_t memoryType, task_port_t fromTask, mach_vm_address_t atAddress)
+{
+	struct iokit_connection *connection;
+	struct iokit_mapping *mapping, *found = NULL;
+	IOMemoryDescriptor *memory = NULL;
+	uint64_t options = 0;
+	kern_return_t ret = iokit_connection_get(connect, &connection);
+
+	if (ret != kIOReturnSuccess)
+		return ret;
+	/* macOS asks the driver again, and passes its refusal on. */
+	ret = fromTask == mach_task_self() ? copy_client_memory(connection, memoryType, &options, &memory) : kIOReturnBadArgument;
+	OSRelease((OSMetaClassBase *)memory);
+	if (ret == kIOReturnSuccess) {
+		pthread_mutex_lock(&connection->lock);
+		ADXI_LIST_EACH (mapping, &connection->mappings, link) {
+			if (mapping->type == memoryType && mapping->address == (void *)(uintptr_t)atAddress) {
+				found = mapping;
+				break;
+			}
+		}
+		if (found)
+			adxi_list_remove(&found->link);
+		pthread_mutex_unlock(&connection->lock);
+		if (found)
+			mapping_free(found);
+		else
+			ret = kIOReturnBadArgument;
+	}
+	iokit_put(&connection->object);
+	return ret;
+}
+
+kern_return_t
+IOConnectUnmapMemory(io_connect_t connect, uint32_t memoryType, task_port_t fromTask, mach_vm_address_t atAddress)
+{
+	return IOConnectUnmapMemory64(connect, memoryType, fromTask, atAddress);
+}
