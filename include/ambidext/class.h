@@ -40,12 +40,14 @@ ADX_END_DECLS
 class OSMetaClassBase;
 class OSObject;
 class OSAction;
+class IODispatchQueue;
 #define OS_OBJECT class OSMetaClassBase
 ADX_BEGIN_DECLS
 #else
 typedef struct OSMetaClassBase OSMetaClassBase;
 typedef struct OSObject OSObject;
 typedef struct OSAction OSAction;
+typedef struct IODispatchQueue IODispatchQueue;
 #define OS_OBJECT struct OSMetaClassBase
 #endif
 typedef struct OSMetaClass OSMetaClass;
@@ -292,6 +294,11 @@ struct OSRuntime {
 			void *frame);
 	/* Takes @p message. Called for requests that arrive on a channel and for local one-way calls. */
 	void (*deliver)(struct OSMessage *message, const struct OSMethod *method);
+	/* OSObject's SetDispatchQueue and CopyDispatchQueue; NULL: kIOReturnUnsupported. */
+	kern_return_t (*set_queue)(OSObject *object, const char *name, IODispatchQueue *queue);
+	kern_return_t (*copy_queue)(OSObject *object, const char *name, IODispatchQueue **queue);
+	/* OSObject's free() runs for @p object, a native one: forget its queues. May be NULL. */
+	void (*freeing)(OSObject *object);
 };
 ADX_API void OSSetRuntime(const struct OSRuntime *runtime);
 /** Find the method (following hooks->redirect) and deliver. Takes @p message. */

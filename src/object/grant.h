@@ -13,7 +13,7 @@
 
 #include <ambidext/class.h>
 
-#define OS_GRANT_MAX_BYTES 256u
+#define OS_GRANT_MAX_BYTES 1024u
 #define OS_GRANT_MAX_FDS 32u
 
 struct OSGrant {
