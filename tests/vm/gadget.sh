@@ -5,7 +5,7 @@
 gadgets()
 {
     modprobe -a libcomposite usb_f_ss_lb || return
-    mountpoint -q /sys/kernel/config || mount -t configfs none /sys/kernel/config || return
+    busybox mountpoint -q /sys/kernel/config || busybox mount -t configfs none /sys/kernel/config || return
     modprobe dummy_hcd is_super_speed=1 num="$1"
 }
 
