@@ -21,7 +21,6 @@
 #define kIOMatchDeferKey "IOMatchDefer"
 #define kIOModuleIdentifierKey "CFBundleIdentifier"
 #define kIOModuleIdentifierKernelKey "CFBundleIdentifierKernel"
-#define kIOServicePlaneKey "IOServicePlane"
 
 #define kIOMaximumBlockCountReadKey "IOMaximumBlockCountRead"
 #define kIOMaximumBlockCountWriteKey "IOMaximumBlockCountWrite"
