@@ -274,7 +274,7 @@ ADX_API struct OSReply *OSReplyDefer(void);
 /** Answer and free. NULL is allowed. */
 ADX_API void OSReplySend(struct OSReply *reply, IOReturn status, const struct OSSpan *spans,
 			 uint32_t n_spans, OS_OBJECT *const *objects, uint32_t n_objects);
-/** Set by generated invoke code around an ASYNC implementation. */
+/** Set by generated invoke code around an ASYNC implementation; NULL ends the innermost. */
 ADX_API void OSReplyCurrent(struct OSMessage *message);
 
 /**
@@ -292,7 +292,8 @@ ADX_API void (*OSMetaClassImplementation(const struct OSMetaClass *from, uint64_
 struct OSRuntime {
 	IOReturn (*run)(OS_OBJECT *target, const struct OSMethod *method, void (*run)(void *frame),
 			void *frame);
-	/* Takes @p message. Called for requests that arrive on a channel and for local one-way calls. */
+	/* Takes @p message: method->invoke(), which answers but does not free, then OSMessageFree(). Called
+	 * for requests that arrive on a channel and for local one-way calls. */
 	void (*deliver)(struct OSMessage *message, const struct OSMethod *method);
 	/* OSObject's SetDispatchQueue and CopyDispatchQueue; NULL: kIOReturnUnsupported. */
 	kern_return_t (*set_queue)(OSObject *object, const char *name, IODispatchQueue *queue);
