@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: MIT */
+/* The commands that ask dextd: load, unload, list, attach, detach, log, explain. */
+
+#include <getopt.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "dext/dext.h"
+
+static CFStringRef
+string_of(const char *text)
+{
+	return CFStringCreateWithCString(NULL, text, kCFStringEncodingUTF8);
+}
+
+static const char *
+text_of(CFTypeRef string)
+{
+	const char *text = string && CFGetTypeID(string) == CFStringGetTypeID()
+				   ? CFStringGetCStringPtr(string, kCFStringEncodingUTF8) : NULL;
+	return text ? text : "";
+}
+
+static CFTypeRef
+value_of(CFTypeRef dictionary, const char *key)
+{
+	CFStringRef name = string_of(key);
+	CFTypeRef value = name && CFGetTypeID(dictionary) == CFDictionaryGetTypeID() ? CFDictionaryGetValue(dictionary, name) : NULL;
+
+	if (name)
+		CFRelease(name);
+	return value;
+}
+
+static const char *
+text_at(CFTypeRef dictionary, const char *key)
+{
+	return text_of(value_of(dictionary, key));
+}
+
+static int64_t
+number_at(CFTypeRef dictionary, const char *key)
+{
+	CFTypeRef number = value_of(dictionary, key);
+	int64_t value = 0;
+
+	if (number && CFGetTypeID(number) == CFNumberGetTypeID())
+		(void)CFNumberGetValue(number, kCFNumberSInt64Type, &value);
+	return value;
+}
+
+static void
+release(CFTypeRef object)
+{
+	if (object)
+		CFRelease(object);
+}
+
+static void
+print_json(CFTypeRef object)
+{
+	char *text = adx_json(object);
+
+	if (text)
+		puts(text);
+	free(text);
+}
+
+/* ---- load, unload ---- */
+
+static int
+load(const char *path)
+{
+	CFStringRef string, bundle_id = NULL;
+	CFArrayRef problems = NULL;
+	char whole[PATH_MAX];
+	int status = EXIT_OK;
+
+	/* dextd has another working directory. */
+	string = string_of(realpath(path, whole) ? whole : path);
+	if (!string)
+		return fail("load", "no memory");
+	kern_return_t ret = adx_bundle_load(string, &bundle_id, &problems);
+	for (CFIndex i = 0; problems && i < CFArrayGetCount(problems); i++)
+		fprintf(stderr, "%s: %s\n", path, text_of(CFArrayGetValueAtIndex(problems, i)));
+	if (ret == kIOReturnSuccess)
+		printf("%s\n", text_of(bundle_id));
+	else if (problems && CFArrayGetCount(problems) > 0)
+		status = fail("load", "%s was not loaded: %ld problems", path, (long)CFArrayGetCount(problems));
+	else
+		status = fail("load", "%s: %s", path, answer_text(ret));
+	release(bundle_id);
+	release(problems);
+	release(string);
+	return status;
+}
+
+int
+command_load(int argc, char **argv)
+{
+	int status = EXIT_OK;
+
+	if (argc < 2)
+		return usage_of("load", "name a bundle");
+	for (int i = 1; i < argc; i++)
+		if (load(argv[i]) != EXIT_OK)
+			status = EXIT_FAILED;
+	return status;
+}
+
+int
+command_unload(int argc, char **argv)
+{
+	int status = EXIT_OK;
+
+	if (argc < 2)
+		return usage_of("unload", "name a bundle id (dext list shows them)");
+	for (int i = 1; i < argc; i++) {
+		CFStringRef id = string_of(argv[i]);
+		kern_return_t ret = id ? adx_bundle_unload(id) : kIOReturnNoMemory;
+		if (ret != kIOReturnSuccess)
+			status = fail("unload", "%s: %s", argv[i], ret == kIOReturnNotFound ? "no such bundle is loaded" : answer_text(ret));
+		release(id);
+	}
+	return status;
+}
+
+/* ---- list ---- */
+
+static void
+print_bundles(CFArrayRef bundles)
+{
+	for (CFIndex i = 0; i < CFArrayGetCount(bundles); i++) {
+		CFTypeRef bundle = CFArrayGetValueAtIndex(bundles, i);
+		printf("%-40s %-10s %s\n", text_at(bundle, "id"), text_at(bundle, "version"), text_at(bundle, "path"));
+	}
+}
+
+static void
+print_servers(CFArrayRef servers)
+{
+	for (CFIndex i = 0; i < CFArrayGetCount(servers); i++) {
+		CFTypeRef server = CFArrayGetValueAtIndex(servers, i);
+		CFTypeRef services = value_of(server, "services");
+		printf("%7lld  %-12s %s%s%s\n", (long long)number_at(server, "pid"), text_at(server, "state"), text_at(server, "name"),
+		       number_at(server, "restarts") > 0 ? "  restarts: " : "",
+		       number_at(server, "restarts") > 0 ? "" : "");
+		for (CFIndex j = 0; services && CFGetTypeID(services) == CFArrayGetTypeID() && j < CFArrayGetCount(services); j++) {
+			CFTypeRef service = CFArrayGetValueAtIndex(services, j);
+			printf("         %#llx %s (%s)\n", (unsigned long long)number_at(service, "id"), text_at(service, "name"),
+			       text_at(service, "state"));
+		}
+	}
+}
+
+int
+command_list(int argc, char **argv)
+{
+	bool json = false, bundles = true, servers = true;
+	CFArrayRef list = NULL;
+	kern_return_t ret = kIOReturnSuccess;
+
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--json") == 0)
+			json = true;
+		else if (strcmp(argv[i], "bundles") == 0)
+			servers = false;
+		else if (strcmp(argv[i], "servers") == 0)
+			bundles = false;
+		else
+			return usage_of("list", "lists 'bundles' or 'servers', or both");
+	}
+	CFMutableDictionaryRef all = CFDictionaryCreateMutable(NULL, 0, &kCFTypeDictionaryKeyCallBacks,
+							       &kCFTypeDictionaryValueCallBacks);
+	if (!all)
+		return fail("list", "no memory");
+	for (int i = 0; i < 2 && ret == kIOReturnSuccess; i++) {
+		if (!(i == 0 ? bundles : servers))
+			continue;
+		ret = i == 0 ? adx_copy_bundles(&list) : adx_copy_servers(&list);
+		if (ret != kIOReturnSuccess)
+			break;
+		if (json)
+			CFDictionarySetValue(all, i == 0 ? CFSTR("bundles") : CFSTR("servers"), list);
+		else if (i == 0)
+			print_bundles(list);
+		else
+			print_servers(list);
+		release(list);
+	}
+	if (json && ret == kIOReturnSuccess)
+		print_json(all);
+	release(all);
+	return ret == kIOReturnSuccess ? EXIT_OK : fail("list", "%s", answer_text(ret));
+}
+
+/* ---- attach, detach ---- */
+
+static int
+device(const char *command, int argc, char **argv, bool attach)
+{
+	CFStringRef what, problem = NULL;
+	uint64_t entry_id = 0;
+	int status = EXIT_OK;
+
+	if (argc != 2)
+		return usage_of(command, "name one device, e.g. model:sensor");
+	what = string_of(argv[1]);
+	if (!what)
+		return fail(command, "no memory");
+	kern_return_t ret = attach ? adx_device_attach(what, &entry_id, &problem) : adx_device_detach(what, &problem);
+	if (ret != kIOReturnSuccess)
+		status = fail(command, "%s: %s", argv[1], problem ? text_of(problem) : answer_text(ret));
+	else if (attach)
+		printf("%#llx\n", (unsigned long long)entry_id);
+	release(problem);
+	release(what);
+	return status;
+}
+
+int
+command_attach(int argc, char **argv)
+{
+	return device("attach", argc, argv, true);
+}
+
+int
+command_detach(int argc, char **argv)
+{
+	return device("detach", argc, argv, false);
+}
+
+/* ---- log ---- */
+
+static void
+print_line(CFTypeRef line)
+{
+	time_t seconds = (time_t)(number_at(line, "time") / 1000000000);
+	const char *rule = text_at(line, "rule");
+	struct tm tm;
+	char when[32];
+
+	(void)localtime_r(&seconds, &tm);
+	(void)strftime(when, sizeof when, "%H:%M:%S", &tm);
+	printf("%s.%03lld %s[%lld] %s%s%s%s\n", when, (long long)(number_at(line, "time") / 1000000 % 1000), text_at(line, "server"),
+	       (long long)number_at(line, "pid"), *rule ? "[" : "", rule, *rule ? "] " : "", text_at(line, "text"));
+}
+
+int
+command_log(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "follow", no_argument, NULL, 'f' }, { "json", no_argument, NULL, 'j' },
+		{ "rules", no_argument, NULL, 'r' },  { NULL, 0, NULL, 0 },
+	};
+	bool follow = false, json = false, rules = false;
+	uint64_t after = 0, next = 0;
+	CFStringRef server = NULL;
+	kern_return_t ret;
+	int option;
+
+	optind = 0;
+	while ((option = getopt_long(argc, argv, "f", options, NULL)) != -1) {
+		if (option == 'f')
+			follow = true;
+		else if (option == 'j')
+			json = true;
+		else if (option == 'r')
+			rules = true;
+		else
+			return usage_of("log", "wrong option");
+	}
+	if (optind < argc)
+		server = string_of(argv[optind]);
+	do {
+		CFArrayRef lines = NULL;
+		ret = adx_copy_log(after, server, &lines, &next);
+		for (CFIndex i = 0; ret == kIOReturnSuccess && i < CFArrayGetCount(lines); i++) {
+			CFTypeRef line = CFArrayGetValueAtIndex(lines, i);
+			if (rules && !*text_at(line, "rule"))
+				continue;
+			if (json)
+				print_json(line);
+			else
+				print_line(line);
+		}
+		bool more = ret == kIOReturnSuccess && next != after;
+		release(lines);
+		after = next;
+		if (follow && !more) {
+			(void)fflush(stdout);
+			(void)usleep(100000);
+		}
+	} while (ret == kIOReturnSuccess && follow);
+	release(server);
+	return ret == kIOReturnSuccess ? EXIT_OK : fail("log", "%s", answer_text(ret));
+}
+
+/* ---- explain ---- */
+
+static void
+print_json_text(const char *key, const char *text, bool last)
+{
+	CFStringRef string = text ? string_of(text) : NULL;
+	char *json = string ? adx_json(string) : NULL;
+
+	printf("\"%s\": %s%s", key, json ? json : "null", last ? "" : ", ");
+	free(json);
+	release(string);
+}
+
+static void
+print_rule(const struct adx_rule *rule, bool json)
+{
+	if (json) {
+		printf("{");
+		print_json_text("id", rule->id, false);
+		print_json_text("title", rule->title, false);
+		print_json_text("wanted", rule->wanted, false);
+		print_json_text("fix", rule->fix, false);
+		print_json_text("macos", rule->verdict, false);
+		printf("\"strict\": %s}\n", rule->strict ? "true" : "false");
+		return;
+	}
+	printf("%s: %s\n  wanted: %s\n  fix:    %s\n  macOS:  %s\n", rule->id, rule->title, rule->wanted, rule->fix,
+	       rule->verdict ? rule->verdict : "the same, or it has no such rule");
+	if (rule->strict)
+		printf("  With AMBIDEXT_STRICT=macos this fails here too.\n");
+}
+
+int
+command_explain(int argc, char **argv)
+{
+	struct adx_rule rule;
+	bool json = false;
+	int status = EXIT_OK, n = 0;
+
+	for (int i = 1; i < argc; i++)
+		json = json || strcmp(argv[i], "--json") == 0;
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--json") == 0)
+			continue;
+		n++;
+		if (adx_rule_find(argv[i], &rule) < 0)
+			status = fail("explain", "there is no rule '%s'; `dext explain` lists them all", argv[i]);
+		else
+			print_rule(&rule, json);
+	}
+	for (unsigned i = 0; n == 0 && adx_rule_at(i, &rule) == 0; i++) {
+		if (json)
+			print_rule(&rule, true);
+		else
+			printf("%-8s %s\n", rule.id, rule.title);
+	}
+	return status;
+}

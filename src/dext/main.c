@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/* dext: build, load and watch drivers. */
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <mach/mach.h>
+
+#include "dext/dext.h"
+
+#define VERSION "0.1.0"
+
+const struct command commands[] = {
+	{ "build", "DIR | FILE... [-o Foo.dext]", "make a bundle from .iig, .c and .cpp files and an Info.plist", command_build,
+	  "  -o, --output PATH       the bundle (default: the folder's name with .dext)\n"
+	  "      --plist FILE        Info.plist (default: Info.plist in the folder)\n"
+	  "  -D, --define NAME=VALUE Xcode variable for the Info.plist, e.g. PRODUCT_BUNDLE_IDENTIFIER=org.acme.driver\n"
+	  "  -I DIR                  folder with headers\n"
+	  "      --cflag FLAG        passed to the compiler; may be given several times\n"
+	  "      --keep DIR          leave generated sources and objects there\n"
+	  "  -j N                    compilers at once (default: one a processor)\n"
+	  "  -v, --verbose           show every command\n" },
+	{ "load", "PATH...", "take bundles into the realm; their drivers start when a device matches", command_load,
+	  "  Every problem of a bundle is printed at once.\n" },
+	{ "unload", "BUNDLE-ID...", "end a bundle's drivers and forget it", command_unload, "" },
+	{ "list", "[bundles|servers]", "bundles, and the driver processes with their services", command_list,
+	  "      --json              for programs\n" },
+	{ "attach", "DEVICE", "bring a device: model:NAME[,OPTION=VALUE...]", command_attach,
+	  "  Prints the registry entry id of the new device.\n" },
+	{ "detach", "DEVICE", "take a device away, as if it were unplugged", command_detach,
+	  "  DEVICE is as in attach, or the locationID that ioreg shows.\n" },
+	{ "log", "[SERVER]", "lines that drivers and dextd wrote, with the rules they met", command_log,
+	  "  -f, --follow            go on until interrupted\n"
+	  "      --json              one object a line\n"
+	  "      --rules             only lines that tell of a rule\n" },
+	{ "explain", "[ID]", "what a rule wants, how to mend it, and what macOS does; without ID: all rules", command_explain,
+	  "      --json              for programs\n" },
+	{ "realm", "run [OPTION...] [-- CMD...]", "start a private dextd, run a command in it (default: a shell), end it", command_realm,
+	  "      --dir DIR           realm directory (default: a new one, removed at the end)\n"
+	  "      --load BUNDLE       load a bundle first; may be given several times\n"
+	  "      --attach DEVICE     attach a device after that; may be given several times\n"
+	  "      --strict macos      make portability verdicts fail as macOS would\n"
+	  "      --log FILE          write the realm's log there at the end (- is standard error)\n" },
+};
+const size_t n_commands = sizeof commands / sizeof *commands;
+
+static bool
+colour(void)
+{
+	return isatty(STDERR_FILENO) && !getenv("NO_COLOR");
+}
+
+int
+fail(const char *command, const char *fmt, ...)
+{
+	va_list arguments;
+
+	fprintf(stderr, "%sdext %s:%s ", colour() ? "\033[31m" : "", command, colour() ? "\033[0m" : "");
+	va_start(arguments, fmt);
+	vfprintf(stderr, fmt, arguments);
+	va_end(arguments);
+	fputc('\n', stderr);
+	return EXIT_FAILED;
+}
+
+void
+progress(const char *fmt, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, fmt);
+	vfprintf(stderr, fmt, arguments);
+	va_end(arguments);
+	fputc('\n', stderr);
+}
+
+static const struct command *
+find(const char *name)
+{
+	for (size_t i = 0; i < n_commands; i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+static void
+print_command(FILE *to, const struct command *command)
+{
+	fprintf(to, "usage: dext %s %s\n\n%s\n\n%s", command->name, command->arguments, command->summary, command->help);
+}
+
+int
+usage_of(const char *name, const char *problem)
+{
+	const struct command *command = find(name);
+
+	(void)fail(name, "%s", problem);
+	fprintf(stderr, "usage: dext %s %s\n", command->name, command->arguments);
+	return EXIT_USAGE;
+}
+
+static void
+print_usage(FILE *to)
+{
+	fprintf(to, "usage: dext COMMAND [ARGUMENT...]\n\n");
+	for (size_t i = 0; i < n_commands; i++)
+		fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].summary);
+	fprintf(to, "\n`dext COMMAND --help` tells more. The realm is $AMBIDEXT_REALM, or /run/ambidext.\n");
+}
+
+const char *
+answer_text(kern_return_t answer)
+{
+	static char text[256];
+
+	if (answer == kIOReturnNoDevice && *adx_last_explanation())
+		return adx_last_explanation();
+	(void)snprintf(text, sizeof text, "%s (%#x)", mach_error_string(answer), (unsigned)answer);
+	return text;
+}
+
+int
+main(int argc, char **argv)
+{
+	if (argc < 2) {
+		print_usage(stderr);
+		return EXIT_USAGE;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+		const struct command *command = argc > 2 ? find(argv[2]) : NULL;
+		if (command)
+			print_command(stdout, command);
+		else
+			print_usage(stdout);
+		return EXIT_OK;
+	}
+	if (strcmp(argv[1], "--version") == 0) {
+		puts("dext " VERSION);
+		return EXIT_OK;
+	}
+	const struct command *command = find(argv[1]);
+	if (!command) {
+		fprintf(stderr, "dext: there is no command '%s'\n", argv[1]);
+		print_usage(stderr);
+		return EXIT_USAGE;
+	}
+	for (int i = 2; i < argc && strcmp(argv[i], "--") != 0; i++) {
+		if (strcmp(argv[i], "--help") == 0) {
+			print_command(stdout, command);
+			return EXIT_OK;
+		}
+	}
+	return command->run(argc - 1, argv + 1);
+}
