@@ -12,11 +12,12 @@
 
 #include "iokit/iokit.h"
 
+struct adxi_mapping;
+
 struct iokit_mapping {
 	struct adxi_list link;            /* in iokit_connection::mappings */
 	uint32_t type;
-	void *address;                    /* owned mapping */
-	size_t size;
+	struct adxi_mapping *mapping;     /* owned reference */
 };
 
 struct iokit_connection {

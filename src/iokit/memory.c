@@ -13,8 +13,8 @@
 #include "base/cleanup.h"
 #include "base/rules.h"
 #include "channel/memory.h"
-#include "channel/memory_object.h"
 #include "iokit/connection.h"
+#include "iokit/memory_object.h"
 
 /* Name of the memfds that stand in for pages of this process; how they are known again in /proc/self/maps. */
 #define MEMFD_NAME "ambidext-client"
@@ -304,7 +304,7 @@ iokit_memory_snapshot(const void *bytes, size_t size, IOMemoryDescriptor **ret_m
 static void
 mapping_free(struct iokit_mapping *mapping)
 {
-	(void)munmap(mapping->address, mapping->size);
+	adxi_mapping_unref(mapping->mapping);
 	free(mapping);
 }
 
@@ -339,26 +339,23 @@ copy_client_memory(struct iokit_connection *connection, uint32_t type, uint64_t 
 }
 
 static int
-map(struct iokit_connection *connection, uint32_t type, struct adxi_memory *memory, bool read_only, bool anywhere,
+map(struct iokit_connection *connection, uint32_t type, struct adxi_memory *memory, uint32_t flags,
     mach_vm_address_t *address, mach_vm_size_t *size)
 {
 	struct iokit_mapping *mapping = calloc(1, sizeof *mapping);
-	void *at = NULL;
 
 	if (!mapping)
 		return -ENOMEM;
-	/* Not adxi_memory_map(): this mapping is the connection's, and lives on after the descriptor. */
-	int r = adxi_memory_map_detached(memory, read_only, anywhere ? NULL : (void *)(uintptr_t)*address, &at, &mapping->size);
+	int r = adxi_memory_map(memory, 0, 0, flags, *address, &mapping->mapping);
 	if (r < 0) {
 		free(mapping);
 		return r;
 	}
 	mapping->type = type;
-	mapping->address = at;
 	pthread_mutex_lock(&connection->lock);
 	adxi_list_append(&connection->mappings, &mapping->link);
 	pthread_mutex_unlock(&connection->lock);
-	*address = (mach_vm_address_t)(uintptr_t)at;
+	*address = (mach_vm_address_t)(uintptr_t)adxi_mapping_address(mapping->mapping);
 	*size = adxi_memory_length(memory);
 	return 0;
 }
@@ -385,9 +382,9 @@ IOConnectMapMemory64(io_connect_t connect, uint32_t memoryType, task_port_t into
 	}
 	struct adxi_memory *pages = ret == kIOReturnSuccess ? adxi_memory_of((OSMetaClassBase *)memory) : NULL;
 	if (ret == kIOReturnSuccess) {
-		int r = pages ? map(connection, memoryType, pages, driver_options & kIOUserClientMemoryReadOnly,
-				    options & kIOMapAnywhere, atAddress, ofSize)
-			      : -EINVAL;
+		uint32_t flags = (driver_options & kIOUserClientMemoryReadOnly ? ADXI_MAP_READ_ONLY : 0) |
+				 (options & kIOMapAnywhere ? 0 : ADXI_MAP_FIXED);
+		int r = pages ? map(connection, memoryType, pages, flags, atAddress, ofSize) : -EINVAL;
 		if (r < 0 && !(options & kIOMapAnywhere))
 			(void)adxi_tell(ADXI_RULE_T88, "IOConnectMapMemory of type %u asked for the fixed address %#llx: %s", memoryType,
 					(unsigned long long)*atAddress, strerror(-r));
@@ -422,7 +419,7 @@ IOConnectUnmapMemory64(io_connect_t connect, uint32_t memoryType, task_port_t fr
 	if (ret == kIOReturnSuccess) {
 		pthread_mutex_lock(&connection->lock);
 		ADXI_LIST_EACH (mapping, &connection->mappings, link) {
-			if (mapping->type == memoryType && mapping->address == (void *)(uintptr_t)atAddress) {
+			if (mapping->type == memoryType && (uintptr_t)adxi_mapping_address(mapping->mapping) == atAddress) {
 				found = mapping;
 				break;
 			}
