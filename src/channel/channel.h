@@ -103,6 +103,11 @@ int adxi_channel_fd(struct adxi_channel *channel);
  * @return messages handled (0: none, or another thread is at it), -EPIPE: dead
  */
 int adxi_channel_dispatch(struct adxi_channel *channel, unsigned budget);
+/**
+ * Said inside a delivery by a runtime that has put the message in its order and now runs it on this thread: the next
+ * messages may be delivered by other threads meanwhile, and one that polls is woken for them. No-op elsewhere.
+ */
+void adxi_channel_hand_over(void);
 /** Tell the peer's sender that this side is about to sleep on adxi_channel_fd: true if it may, false: dispatch again. */
 bool adxi_channel_prepare_sleep(struct adxi_channel *channel);
 
