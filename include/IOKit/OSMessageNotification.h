@@ -7,6 +7,8 @@
 
 #include <stdint.h>
 
+#include <mach/port.h>
+
 enum {
 	kFirstIOKitNotificationType = 100,
 	kIOServicePublishNotificationType = 100,
