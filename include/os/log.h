@@ -3,7 +3,8 @@
 #define AMBIDEXT_OS_LOG_H
 
 /** @file os/log.h
- *  @brief Logging with %{public}s and %{private}s. clang checks formats; they need not be literals.
+ *  @brief Logging with %{public}s and %{private}s. clang checks formats in C; in C++ it does not, because
+ *  sources from macOS rightly print uint64_t with %llu there, and here that is another type.
  *
  *  Lines go where the process's log goes; a dext's are collected by dextd (`dext log`). Nothing is
  *  hidden: the annotations are accepted, and shown text is not replaced. */
@@ -30,7 +31,7 @@ enum {
 #define OS_LOG_DEFAULT ((os_log_t)NULL)
 #define OS_LOG_DISABLED ((os_log_t)(uintptr_t)1)
 
-#ifdef __clang__
+#if defined(__clang__) && !defined(__cplusplus)
 #define ADX_OS_LOG_FORMAT(fmt, first) __attribute__((format(os_log, fmt, first)))
 #else
 #define ADX_OS_LOG_FORMAT(fmt, first)
