@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/* The form that works on macOS too: the driver is the target of all its actions and forwards each completion. */
+
+#include <os/log.h>
+
+#include <DriverKit/DriverKit.h>
+#include <USBDriverKit/USBDriverKit.h>
+
+#include "ForwardDriver.h"
+#include "TransferMethods.h"
+
+static constexpr uint64_t kCheckFactor = 0x9E3779B97F4A7C15ull;
+
+struct Sample {
+	uint64_t number;
+	uint64_t check;
+};
+
+/* A read that is always in flight. A plain struct; its action knows it. */
+struct Read {
+	IOBufferMemoryDescriptor *buffer;
+	OSAction *action;
+	void *bytes;
+};
+
+struct Reference {
+	Read *read;
+};
+
+struct ForwardDriver_IVars {
+	IOUSBHostInterface *interface;
+	IOUSBHostPipe *pipe;
+	Read reads[kTransferInFlight];
+	uint64_t counters[kTransferCounterCount];
+	uint64_t next;
+	bool stopping;
+};
+
+bool
+ForwardDriver::init()
+{
+	if (!super::init())
+		return false;
+	ivars = IONewZero(ForwardDriver_IVars, 1);
+	return ivars != nullptr;
+}
+
+void
+ForwardDriver::free()
+{
+	if (ivars) {
+		for (auto &read : ivars->reads) {
+			OSSafeReleaseNULL(read.action);
+			OSSafeReleaseNULL(read.buffer);
+		}
+		OSSafeReleaseNULL(ivars->pipe);
+		OSSafeReleaseNULL(ivars->interface);
+	}
+	IOSafeDeleteNULL(ivars, ForwardDriver_IVars, 1);
+	super::free();
+}
+
+static kern_return_t
+submit(ForwardDriver_IVars *ivars, Read *read)
+{
+	ivars->counters[kCounterSubmitted]++;
+	return ivars->pipe->AsyncIO(read->buffer, kTransferSize, read->action, 0);
+}
+
+kern_return_t
+IMPL(ForwardDriver, Start)
+{
+	kern_return_t ret = Start(provider, SUPERDISPATCH);
+
+	if (ret != kIOReturnSuccess)
+		return ret;
+	ivars->interface = OSDynamicCast(IOUSBHostInterface, provider);
+	if (!ivars->interface)
+		return kIOReturnNoDevice;
+	ivars->interface->retain();
+	ret = ivars->interface->Open(this, 0, NULL);
+	if (ret != kIOReturnSuccess)
+		return ret;
+	ret = ivars->interface->CopyPipe(kTransferEndpoint, &ivars->pipe);
+	for (auto &read : ivars->reads) {
+		IOAddressSegment range = {};
+		if (ret == kIOReturnSuccess)
+			ret = ivars->interface->CreateIOBuffer(kIOMemoryDirectionIn, kTransferSize, &read.buffer);
+		if (ret == kIOReturnSuccess)
+			ret = read.buffer->GetAddressRange(&range);
+		if (ret == kIOReturnSuccess)
+			ret = CreateActionreadComplete(sizeof(Reference), &read.action);
+		if (ret != kIOReturnSuccess)
+			break;
+		read.bytes = reinterpret_cast<void *>(range.address);
+		static_cast<Reference *>(read.action->GetReference())->read = &read;
+	}
+	if (ret == kIOReturnSuccess)
+		ret = RegisterService();
+	for (auto &read : ivars->reads)
+		if (ret == kIOReturnSuccess)
+			ret = submit(ivars, &read);
+	if (ret != kIOReturnSuccess)
+		ivars->interface->Close(this, 0);
+	return ret;
+}
+
+kern_return_t
+IMPL(ForwardDriver, Stop)
+{
+	ivars->stopping = true;
+	if (ivars->pipe)
+		ivars->pipe->Abort(kIOUSBAbortSynchronous, kIOReturnAborted, this);
+	for (auto &read : ivars->reads)
+		if (read.action)
+			read.action->Cancel(nullptr);
+	if (ivars->interface)
+		ivars->interface->Close(this, 0);
+	return Stop(provider, SUPERDISPATCH);
+}
+
+/* Callbacks and copyCounters run on the driver's Default queue, so nothing is locked. */
+void
+IMPL(ForwardDriver, readComplete)
+{
+	Read *read = static_cast<Reference *>(action->GetReference())->read;
+	auto samples = static_cast<const Sample *>(read->bytes);
+	auto counters = ivars->counters;
+
+	counters[kCounterCompleted]++;
+	counters[kCounterFailed] += status != kIOReturnSuccess && !ivars->stopping;
+	counters[kCounterBytes] += actualByteCount;
+	for (uint32_t i = 0; i < actualByteCount / sizeof(Sample); i++) {
+		if (samples[i].check != samples[i].number * kCheckFactor) {
+			counters[kCounterDamaged]++;
+			continue;
+		}
+		counters[kCounterSamples]++;
+		if (samples[i].number > ivars->next)
+			counters[kCounterLost] += samples[i].number - ivars->next;
+		else if (samples[i].number < ivars->next)
+			counters[kCounterDuplicated]++;
+		ivars->next = samples[i].number + 1;
+	}
+	if (status == kIOReturnSuccess && !ivars->stopping)
+		submit(ivars, read);
+}
+
+kern_return_t
+IMPL(ForwardDriver, NewUserClient)
+{
+	IOService *client = nullptr;
+	kern_return_t ret = Create(this, "UserClientProperties", &client);
+
+	if (ret != kIOReturnSuccess)
+		return ret;
+	*userClient = OSDynamicCast(IOUserClient, client);
+	return *userClient ? kIOReturnSuccess : kIOReturnError;
+}
+
+void
+ForwardDriver::copyCounters(uint64_t counters[8])
+{
+	IODispatchQueue *queue = nullptr;
+	__block uint64_t *out = counters;
+
+	if (CopyDispatchQueue(kIOServiceDefaultQueueName, &queue) != kIOReturnSuccess)
+		return;
+	queue->DispatchSync(^{
+		memcpy(out, ivars->counters, sizeof ivars->counters);
+	});
+	queue->release();
+}
+
+static kern_return_t
+copy_counters(OSObject *target, void *reference, IOUserClientMethodArguments *arguments)
+{
+	auto driver = OSDynamicCast(ForwardDriver, static_cast<ForwardUserClient *>(target)->GetProvider());
+
+	if (!driver)
+		return kIOReturnNotAttached;
+	driver->copyCounters(arguments->scalarOutput);
+	return kIOReturnSuccess;
+}
+
+static const IOUserClientMethodDispatch methods[kTransferMethodCount] = {
+	[kTransferCounters] = { .function = copy_counters, .checkScalarOutputCount = kTransferCounterCount },
+};
+
+kern_return_t
+ForwardUserClient::ExternalMethod(uint64_t selector, IOUserClientMethodArguments *arguments,
+				  const IOUserClientMethodDispatch *dispatch, OSObject *target, void *reference)
+{
+	if (selector >= kTransferMethodCount)
+		return kIOReturnUnsupported;
+	return super::ExternalMethod(selector, arguments, &methods[selector], this, nullptr);
+}
