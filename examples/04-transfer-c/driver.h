@@ -7,7 +7,7 @@
 
 #include "TransferC.h"
 #include "TransferDriverC.h"
-#include "TransferMethods.h"
+#include "../03-transfer/TransferMethods.h"
 
 /* transfer.c */
 bool transfer_setup(TransferC *self, TransferDriverC *driver, IOUSBHostInterface *interface);

@@ -7,7 +7,7 @@
 #include <USBDriverKit/USBDriverKit.h>
 
 #include "ForwardDriver.h"
-#include "TransferMethods.h"
+#include "../03-transfer/TransferMethods.h"
 
 static constexpr uint64_t kCheckFactor = 0x9E3779B97F4A7C15ull;
 
