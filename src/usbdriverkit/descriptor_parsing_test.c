@@ -10,6 +10,8 @@
 
 #include <USBDriverKit/AppleUSBDescriptorParsing.h>
 
+#include "usbdriverkit/descriptors.h"
+
 /* A copy of bytes that ends where memory ends: one byte read too far ends the test. */
 struct fence {
 	uint8_t *pages;
@@ -328,6 +330,45 @@ test_random(void **state)
 	}
 }
 
+/* What a host sent, before a driver may trust its lengths. */
+static void
+test_whole(void **state)
+{
+	static const struct {
+		uint8_t type;
+		size_t size;
+		uint8_t bytes[20];
+		bool whole;
+	} rows[] = {
+		{ kIOUSBDescriptorTypeConfiguration, 9, { 9, 2, 9, 0, 1, 1, 0, 0x80, 50 }, true },
+		{ kIOUSBDescriptorTypeConfiguration, 12, { 9, 2, 9, 0, 1, 1, 0, 0x80, 50 }, true },
+		{ kIOUSBDescriptorTypeConfiguration, 9, { 9, 2, 10, 0, 1, 1, 0, 0x80, 50 }, false },
+		{ kIOUSBDescriptorTypeConfiguration, 9, { 9, 2, 8, 0, 1, 1, 0, 0x80, 50 }, false },
+		{ kIOUSBDescriptorTypeConfiguration, 8, { 9, 2, 8, 0, 1, 1, 0, 0x80 }, false },
+		{ kIOUSBDescriptorTypeConfiguration, 9, { 9, 4, 9, 0, 1, 1, 0, 0x80, 50 }, false },
+		{ kIOUSBDescriptorTypeDevice, 18, { 18, 1 }, true },
+		{ kIOUSBDescriptorTypeDevice, 18, { 17, 1 }, false },
+		{ kIOUSBDescriptorTypeDevice, 17, { 18, 1 }, false },
+		{ kIOUSBDescriptorTypeString, 4, { 4, 3, 'a', 0 }, true },
+		{ kIOUSBDescriptorTypeString, 4, { 5, 3, 'a', 0 }, false },
+		{ kIOUSBDescriptorTypeString, 1, { 1 }, false },
+		{ kIOUSBDescriptorTypeString, 2, { 0, 3 }, false },
+		{ kIOUSBDescriptorTypeBOS, 5, { 5, 15, 5, 0, 0 }, true },
+		{ kIOUSBDescriptorTypeBOS, 5, { 5, 15, 6, 0, 0 }, false },
+		{ kIOUSBDescriptorTypeBOS, 5, { 5, 15, 0, 1, 0 }, false },
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct fence fence;
+		const void *bytes = fence_in(&fence, rows[i].bytes, rows[i].size);
+
+		if (usb_descriptor_is_whole(bytes, rows[i].size, rows[i].type) != rows[i].whole)
+			fail_msg("row %zu is %swhole", i, rows[i].whole ? "" : "not ");
+		fence_free(&fence);
+	}
+	assert_false(usb_descriptor_is_whole(NULL, 0, kIOUSBDescriptorTypeString));
+}
+
 static void
 test_layout(void **state)
 {
@@ -362,6 +403,7 @@ main(void)
 		cmocka_unit_test(test_layout),      cmocka_unit_test(test_walk),
 		cmocka_unit_test(test_damaged),     cmocka_unit_test(test_short_for_its_type),
 		cmocka_unit_test(test_strange_arguments), cmocka_unit_test(test_bos),
+		cmocka_unit_test(test_whole),
 		cmocka_unit_test(test_endpoints),   cmocka_unit_test(test_random),
 	};
 
