@@ -34,7 +34,7 @@ ADX_API void dispatch_sync_f(dispatch_queue_t queue, void *context, dispatch_fun
 /** Run the main queue for ever. [main thread] */
 ADX_API void dispatch_main(void) __attribute__((noreturn));
 
-#if __BLOCKS__
+#ifdef __BLOCKS__
 typedef void (^dispatch_block_t)(void);
 ADX_API void dispatch_async(dispatch_queue_t queue, dispatch_block_t block);
 ADX_API void dispatch_sync(dispatch_queue_t queue, dispatch_block_t block);
