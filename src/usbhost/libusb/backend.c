@@ -15,7 +15,7 @@
 #define DESCRIPTOR_STRING_SIZE 512
 
 struct usb_backend *
-backend_ref(struct usb_backend *backend)
+real_backend_ref(struct usb_backend *backend)
 {
 	atomic_fetch_add_explicit(&backend->n_refs, 1, memory_order_relaxed);
 	return backend;
@@ -23,7 +23,7 @@ backend_ref(struct usb_backend *backend)
 
 /* Copes with a half-built back end. libusb's context is gone before: this runs after close. */
 struct usb_backend *
-backend_unref(struct usb_backend *backend)
+real_backend_unref(struct usb_backend *backend)
 {
 	if (!backend || atomic_fetch_sub_explicit(&backend->n_refs, 1, memory_order_acq_rel) > 1)
 		return NULL;
@@ -46,7 +46,7 @@ is_wanted(const struct usb_backend *backend, libusb_device *usb)
 
 	/* Hubs are the kernel's: without them nothing below would be there. */
 	if (libusb_get_device_descriptor(usb, &descriptor) < 0 ||
-	    descriptor.bDeviceClass == LIBUSB_CLASS_HUB || sysfs_name(usb, name, sizeof name) < 0)
+	    descriptor.bDeviceClass == LIBUSB_CLASS_HUB || real_sysfs_name(usb, name, sizeof name) < 0)
 		return false;
 	return (backend->vid < 0 || backend->vid == descriptor.idVendor) &&
 	       (backend->pid < 0 || backend->pid == descriptor.idProduct) &&
@@ -104,11 +104,11 @@ announce(struct usb_device *device, libusb_device *usb, const char *name)
 	};
 
 	(void) snprintf(source, sizeof source, "usb:%s", name);
-	if (sysfs_text(name, "manufacturer", manufacturer, sizeof manufacturer))
+	if (real_sysfs_text(name, "manufacturer", manufacturer, sizeof manufacturer))
 		info.manufacturer = manufacturer;
-	if (sysfs_text(name, "product", product, sizeof product))
+	if (real_sysfs_text(name, "product", product, sizeof product))
 		info.product = product;
-	if (sysfs_text(name, "serial", serial, sizeof serial))
+	if (real_sysfs_text(name, "serial", serial, sizeof serial))
 		info.serial = serial;
 	return backend->events->attached(backend->core, device, &info, &device->core_device);
 }
@@ -118,7 +118,7 @@ list_add(struct usb_backend *backend, struct usb_device *device)
 {
 	pthread_mutex_lock(&backend->lock);
 	device->next = backend->devices;
-	backend->devices = device_ref(device);
+	backend->devices = real_device_ref(device);
 	pthread_mutex_unlock(&backend->lock);
 }
 
@@ -160,24 +160,24 @@ arrive(struct usb_backend *backend, libusb_device *usb)
 	int r;
 
 	/* The first listing and the first hotplug events may tell of the same device. */
-	if (!is_wanted(backend, usb) || is_listed(backend, usb) || sysfs_name(usb, name, sizeof name) < 0)
+	if (!is_wanted(backend, usb) || is_listed(backend, usb) || real_sysfs_name(usb, name, sizeof name) < 0)
 		return;
-	r = device_new(backend, usb, &device, &why);
+	r = real_device_new(backend, usb, &device, &why);
 	if (r < 0) {
 		log_warning("device %s is left alone: %s", name, why);
 		return;
 	}
 	device->location = location_of(usb);
-	(void) device_ref(device); /* the core's, until release */
+	(void) real_device_ref(device); /* the core's, until release */
 	r = announce(device, usb, name);
 	if (r < 0) {
 		log_warning("device %s is left alone: usbhost could not take it: %s", name, strerror(-r));
-		device_leave_bus(device);
-		device_unref(device);
+		real_device_leave_bus(device);
+		real_device_unref(device);
 	} else {
 		list_add(backend, device);
 	}
-	device_unref(device);
+	real_device_unref(device);
 }
 
 /* Bus thread. @p device: its reference is taken. */
@@ -186,9 +186,9 @@ leave(struct usb_device *device)
 {
 	struct usb_backend *backend = device->backend;
 
-	device_leave_bus(device);
+	real_device_leave_bus(device);
 	backend->events->detached(backend->core, device->core_device);
-	device_unref(device);
+	real_device_unref(device);
 }
 
 /*
@@ -266,9 +266,9 @@ events_main(void *userdata)
 	while (!atomic_load(&backend->stop_events)) {
 		/* An error is an interrupted poll: the loop comes back to it. */
 		(void) libusb_handle_events(backend->context);
-		transfer_deliver(backend);
+		real_transfer_deliver(backend);
 	}
-	transfer_deliver(backend);
+	real_transfer_deliver(backend);
 	return NULL;
 }
 
@@ -353,11 +353,11 @@ libusb_close_backend(struct usb_backend *backend)
 		libusb_unref_device(change->usb);
 		free(change);
 	}
-	transfer_free_spare(backend);
+	real_transfer_free_spare(backend);
 	if (backend->context)
 		libusb_exit(backend->context);
 	backend->context = NULL;
-	backend_unref(backend);
+	real_backend_unref(backend);
 }
 
 /* What is there now; hotplug registered before, so nothing is missed and some are told twice. */
@@ -368,7 +368,7 @@ list_present(struct usb_backend *backend)
 	ssize_t n = libusb_get_device_list(backend->context, &list);
 
 	if (n < 0)
-		return errno_of(n);
+		return real_errno_of(n);
 	for (ssize_t i = 0; i < n; i++)
 		queue_change(backend, list[i], true);
 	libusb_free_device_list(list, 1);
@@ -383,7 +383,7 @@ start(struct usb_backend *backend, const char **ret_why)
 	if (r < 0) {
 		backend->context = NULL;
 		*ret_why = "libusb cannot start: this kernel has no USB, or /dev/bus/usb and /sys/bus/usb are not there";
-		return errno_of(r);
+		return real_errno_of(r);
 	}
 	if (libusb_has_capability(LIBUSB_CAP_HAS_HOTPLUG))
 		backend->has_hotplug =
@@ -454,7 +454,7 @@ libusb_open_backend(const char *options, const struct usb_events *events, void *
 static void
 libusb_release(struct usb_device *device)
 {
-	device_unref(device);
+	real_device_unref(device);
 }
 
 const struct usb_backend_ops usb_backend_libusb = {
@@ -462,12 +462,12 @@ const struct usb_backend_ops usb_backend_libusb = {
 	.open = libusb_open_backend,
 	.close = libusb_close_backend,
 	.release = libusb_release,
-	.claim = device_claim,
-	.unclaim = device_unclaim,
-	.set_configuration = device_set_configuration,
-	.set_alternate = device_set_alternate,
-	.clear_halt = device_clear_halt,
-	.reset = device_reset,
-	.submit = transfer_submit,
-	.cancel = transfer_cancel,
+	.claim = real_device_claim,
+	.unclaim = real_device_unclaim,
+	.set_configuration = real_device_set_configuration,
+	.set_alternate = real_device_set_alternate,
+	.clear_halt = real_device_clear_halt,
+	.reset = real_device_reset,
+	.submit = real_transfer_submit,
+	.cancel = real_transfer_cancel,
 };

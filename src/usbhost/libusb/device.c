@@ -8,7 +8,7 @@
 #include <string.h>
 
 int
-errno_of(int error)
+real_errno_of(int error)
 {
 	static const struct {
 		int libusb, error;
@@ -36,7 +36,7 @@ errno_of(int error)
 }
 
 struct usb_device *
-device_ref(struct usb_device *device)
+real_device_ref(struct usb_device *device)
 {
 	atomic_fetch_add_explicit(&device->n_refs, 1, memory_order_relaxed);
 	return device;
@@ -54,13 +54,13 @@ device_free(struct usb_device *device)
 	pthread_mutex_destroy(&device->ops_lock);
 	pthread_mutex_destroy(&device->lock);
 	pthread_cond_destroy(&device->landed);
-	backend_unref(device->backend);
+	real_backend_unref(device->backend);
 	free(device);
 	return NULL;
 }
 
 struct usb_device *
-device_unref(struct usb_device *device)
+real_device_unref(struct usb_device *device)
 {
 	if (!device || atomic_fetch_sub_explicit(&device->n_refs, 1, memory_order_acq_rel) > 1)
 		return NULL;
@@ -117,17 +117,17 @@ read_settings(struct usb_device *device)
 		return; /* unconfigured */
 	usb_settings_configure(&device->settings, find_configuration(device, active->bConfigurationValue));
 	libusb_free_config_descriptor(active);
-	if (!device->settings.configuration || sysfs_name(device->usb, name, sizeof name) < 0)
+	if (!device->settings.configuration || real_sysfs_name(device->usb, name, sizeof name) < 0)
 		return;
 	for (unsigned i = 0; i < 256; i++)
 		if (usb_configuration_has(device->settings.configuration, i, 0))
 			/* -ENOENT: the kernel knows better, and alternate 0 stays. */
 			(void) usb_settings_alternate(&device->settings, i,
-						      sysfs_alternate(name, device->settings.value, i));
+						      real_sysfs_alternate(name, device->settings.value, i));
 }
 
 int
-device_new(struct usb_backend *backend, libusb_device *usb, struct usb_device **ret_device,
+real_device_new(struct usb_backend *backend, libusb_device *usb, struct usb_device **ret_device,
 	   const char **ret_why)
 {
 	struct usb_device *device;
@@ -137,19 +137,19 @@ device_new(struct usb_backend *backend, libusb_device *usb, struct usb_device **
 	device = calloc(1, sizeof *device);
 	if (!device)
 		return -ENOMEM;
-	device->backend = backend_ref(backend);
+	device->backend = real_backend_ref(backend);
 	atomic_init(&device->n_refs, 1);
 	pthread_mutex_init(&device->ops_lock, NULL);
 	pthread_mutex_init(&device->lock, NULL);
 	pthread_cond_init(&device->landed, NULL);
 	device->usb = libusb_ref_device(usb);
-	r = sysfs_descriptors(usb, &device->descriptors, &length);
+	r = real_sysfs_descriptors(usb, &device->descriptors, &length);
 	if (r < 0)
 		*ret_why = "the kernel does not give its descriptors";
 	else
 		r = find_configurations(device, length, ret_why);
 	if (r < 0) {
-		device_unref(device);
+		real_device_unref(device);
 		return r;
 	}
 	read_settings(device);
@@ -169,15 +169,15 @@ is_gone(struct usb_device *device)
 }
 
 int
-device_open_locked(struct usb_device *device)
+real_device_open_locked(struct usb_device *device)
 {
 	if (!device->usb || is_gone(device))
 		return -ENODEV;
-	return device->handle ? 0 : errno_of(libusb_open(device->usb, &device->handle));
+	return device->handle ? 0 : real_errno_of(libusb_open(device->usb, &device->handle));
 }
 
 bool
-device_is_claimed(const struct usb_device *device, uint8_t interface)
+real_device_is_claimed(const struct usb_device *device, uint8_t interface)
 {
 	return device->claimed[interface / 32] >> interface % 32 & 1;
 }
@@ -216,19 +216,19 @@ claim_locked(struct usb_device *device, uint8_t interface)
 	if (!device->settings.configuration ||
 	    !usb_configuration_has(device->settings.configuration, interface, 0))
 		return -ENOENT;
-	if (device_is_claimed(device, interface))
+	if (real_device_is_claimed(device, interface))
 		return -EBUSY;
 	had_driver = libusb_kernel_driver_active(device->handle, interface) == 1;
 	if (had_driver) {
 		r = libusb_detach_kernel_driver(device->handle, interface);
 		if (r < 0 && r != LIBUSB_ERROR_NOT_FOUND) /* not found: it left meanwhile */
-			return errno_of(r);
+			return real_errno_of(r);
 	}
 	r = libusb_claim_interface(device->handle, interface);
 	if (r < 0) {
 		if (had_driver)
 			give_back(device, interface);
-		return errno_of(r);
+		return real_errno_of(r);
 	}
 	set_bit(device->claimed, interface, true);
 	set_bit(device->took_driver, interface, had_driver);
@@ -238,12 +238,12 @@ claim_locked(struct usb_device *device, uint8_t interface)
 }
 
 int
-device_claim(struct usb_device *device, uint8_t interface)
+real_device_claim(struct usb_device *device, uint8_t interface)
 {
 	int r;
 
 	pthread_mutex_lock(&device->ops_lock);
-	r = device_open_locked(device);
+	r = real_device_open_locked(device);
 	if (r == 0)
 		r = claim_locked(device, interface);
 	pthread_mutex_unlock(&device->ops_lock);
@@ -255,25 +255,25 @@ unclaim_locked(struct usb_device *device, uint8_t interface)
 {
 	int r;
 
-	if (!device_is_claimed(device, interface))
+	if (!real_device_is_claimed(device, interface))
 		return -ENOENT;
-	transfer_flush(device, pipes_of(device, interface));
+	real_transfer_flush(device, pipes_of(device, interface));
 	r = libusb_release_interface(device->handle, interface);
 	set_bit(device->claimed, interface, false);
 	if (device->took_driver[interface / 32] >> interface % 32 & 1)
 		give_back(device, interface);
 	set_bit(device->took_driver, interface, false);
 	(void) usb_settings_alternate(&device->settings, interface, 0); /* it was in it */
-	return errno_of(r);
+	return real_errno_of(r);
 }
 
 int
-device_unclaim(struct usb_device *device, uint8_t interface)
+real_device_unclaim(struct usb_device *device, uint8_t interface)
 {
 	int r;
 
 	pthread_mutex_lock(&device->ops_lock);
-	r = device_open_locked(device);
+	r = real_device_open_locked(device);
 	if (r == 0)
 		r = unclaim_locked(device, interface);
 	pthread_mutex_unlock(&device->ops_lock);
@@ -308,19 +308,19 @@ set_configuration_locked(struct usb_device *device, uint8_t value)
 		for (unsigned i = 0; i < 256; i++)
 			if (detached[i])
 				give_back(device, i);
-		return errno_of(r);
+		return real_errno_of(r);
 	}
 	usb_settings_configure(&device->settings, configuration);
 	return 0;
 }
 
 int
-device_set_configuration(struct usb_device *device, uint8_t value)
+real_device_set_configuration(struct usb_device *device, uint8_t value)
 {
 	int r;
 
 	pthread_mutex_lock(&device->ops_lock);
-	r = device_open_locked(device);
+	r = real_device_open_locked(device);
 	if (r == 0)
 		r = set_configuration_locked(device, value);
 	pthread_mutex_unlock(&device->ops_lock);
@@ -332,25 +332,25 @@ set_alternate_locked(struct usb_device *device, uint8_t interface, uint8_t alter
 {
 	int r;
 
-	if (!device_is_claimed(device, interface))
+	if (!real_device_is_claimed(device, interface))
 		return -EINVAL;
 	if (!device->settings.configuration ||
 	    !usb_configuration_has(device->settings.configuration, interface, alternate))
 		return -ENOENT;
-	transfer_flush(device, pipes_of(device, interface));
+	real_transfer_flush(device, pipes_of(device, interface));
 	r = libusb_set_interface_alt_setting(device->handle, interface, alternate);
 	if (r < 0)
-		return errno_of(r);
+		return real_errno_of(r);
 	return usb_settings_alternate(&device->settings, interface, alternate);
 }
 
 int
-device_set_alternate(struct usb_device *device, uint8_t interface, uint8_t alternate)
+real_device_set_alternate(struct usb_device *device, uint8_t interface, uint8_t alternate)
 {
 	int r;
 
 	pthread_mutex_lock(&device->ops_lock);
-	r = device_open_locked(device);
+	r = real_device_open_locked(device);
 	if (r == 0)
 		r = set_alternate_locked(device, interface, alternate);
 	pthread_mutex_unlock(&device->ops_lock);
@@ -358,45 +358,45 @@ device_set_alternate(struct usb_device *device, uint8_t interface, uint8_t alter
 }
 
 int
-device_clear_halt(struct usb_device *device, uint8_t address, bool with_request)
+real_device_clear_halt(struct usb_device *device, uint8_t address, bool with_request)
 {
 	const struct usb_setting_endpoint *endpoint;
 	int r;
 
 	pthread_mutex_lock(&device->ops_lock);
 	endpoint = &device->settings.endpoints[usb_endpoint_index(address)];
-	r = device_open_locked(device);
+	r = real_device_open_locked(device);
 	if (r == 0 && (!endpoint->present || endpoint->address != address ||
-		       !device_is_claimed(device, endpoint->interface)))
+		       !real_device_is_claimed(device, endpoint->interface)))
 		r = -EINVAL;
 	/* libusb has no way to reset the host's toggle alone; both sides' toggles agree after this, too. */
 	if (r == 0)
-		r = errno_of(libusb_clear_halt(device->handle, address));
+		r = real_errno_of(libusb_clear_halt(device->handle, address));
 	pthread_mutex_unlock(&device->ops_lock);
 	return r;
 }
 
 int
-device_reset(struct usb_device *device)
+real_device_reset(struct usb_device *device)
 {
 	int r;
 
 	pthread_mutex_lock(&device->ops_lock);
-	r = device_open_locked(device);
+	r = real_device_open_locked(device);
 	if (r == 0) {
-		transfer_flush(device, ~0u);
+		real_transfer_flush(device, ~0u);
 		r = libusb_reset_device(device->handle);
 		if (r == 0)
 			usb_settings_configure(&device->settings, device->settings.configuration);
 		/* Not found: its descriptors have changed, or it cannot be had back: the kernel drops it. */
-		r = r == LIBUSB_ERROR_NOT_FOUND ? -ENODEV : errno_of(r);
+		r = r == LIBUSB_ERROR_NOT_FOUND ? -ENODEV : real_errno_of(r);
 	}
 	pthread_mutex_unlock(&device->ops_lock);
 	return r;
 }
 
 void
-device_leave_bus(struct usb_device *device)
+real_device_leave_bus(struct usb_device *device)
 {
 	pthread_mutex_lock(&device->lock);
 	device->gone = true;
@@ -404,7 +404,7 @@ device_leave_bus(struct usb_device *device)
 
 	/* After this no op flies anything new: each looks at gone under ops_lock. */
 	pthread_mutex_lock(&device->ops_lock);
-	transfer_flush(device, ~0u);
+	real_transfer_flush(device, ~0u);
 	pthread_mutex_unlock(&device->ops_lock);
 
 	pthread_mutex_lock(&device->lock);
@@ -416,7 +416,7 @@ device_leave_bus(struct usb_device *device)
 	if (device->handle) {
 		/* Harmless if it is unplugged, needed if we are only closing. */
 		for (unsigned i = 0; i < 256; i++)
-			if (device_is_claimed(device, i))
+			if (real_device_is_claimed(device, i))
 				(void) unclaim_locked(device, i);
 		libusb_close(device->handle);
 		device->handle = NULL;

@@ -101,47 +101,47 @@ struct usb_backend {
 };
 
 /* backend.c */
-struct usb_backend *backend_ref(struct usb_backend *backend);
-struct usb_backend *backend_unref(struct usb_backend *backend);
+struct usb_backend *real_backend_ref(struct usb_backend *backend);
+struct usb_backend *real_backend_unref(struct usb_backend *backend);
 
 /* device.c */
 /* Takes its own reference to @p usb. -EINVAL: unusable descriptors; the sentence is in *ret_why. */
-int device_new(struct usb_backend *backend, libusb_device *usb, struct usb_device **ret_device,
+int real_device_new(struct usb_backend *backend, libusb_device *usb, struct usb_device **ret_device,
 	       const char **ret_why);
-struct usb_device *device_ref(struct usb_device *device);
-struct usb_device *device_unref(struct usb_device *device);
+struct usb_device *real_device_ref(struct usb_device *device);
+struct usb_device *real_device_unref(struct usb_device *device);
 /* Says that it is gone, ends what flies and waits until that has completed; gives drivers back; closes. Blocks;
  * not from the events thread. */
-void device_leave_bus(struct usb_device *device);
+void real_device_leave_bus(struct usb_device *device);
 /* ops_lock held. Opens the device if need be. -ENODEV, -EACCES ... */
-int device_open_locked(struct usb_device *device);
-bool device_is_claimed(const struct usb_device *device, uint8_t interface);
-int device_claim(struct usb_device *device, uint8_t interface);
-int device_unclaim(struct usb_device *device, uint8_t interface);
-int device_set_configuration(struct usb_device *device, uint8_t value);
-int device_set_alternate(struct usb_device *device, uint8_t interface, uint8_t alternate);
-int device_clear_halt(struct usb_device *device, uint8_t endpoint, bool with_request);
-int device_reset(struct usb_device *device);
-int errno_of(int libusb_error);
+int real_device_open_locked(struct usb_device *device);
+bool real_device_is_claimed(const struct usb_device *device, uint8_t interface);
+int real_device_claim(struct usb_device *device, uint8_t interface);
+int real_device_unclaim(struct usb_device *device, uint8_t interface);
+int real_device_set_configuration(struct usb_device *device, uint8_t value);
+int real_device_set_alternate(struct usb_device *device, uint8_t interface, uint8_t alternate);
+int real_device_clear_halt(struct usb_device *device, uint8_t endpoint, bool with_request);
+int real_device_reset(struct usb_device *device);
+int real_errno_of(int libusb_error);
 
 /* transfer.c */
-int transfer_submit(struct usb_device *device, struct usb_transfer *transfer);
-void transfer_cancel(struct usb_device *device, struct usb_transfer *transfer);
+int real_transfer_submit(struct usb_device *device, struct usb_transfer *transfer);
+void real_transfer_cancel(struct usb_device *device, struct usb_transfer *transfer);
 /* Cancels what flies on endpoints that are taken away, as USB_CANCELLED even if the kernel says that the device is
  * gone. pipes: a bit per usb_endpoint_index(). */
-void transfer_flush(struct usb_device *device, uint32_t pipes);
+void real_transfer_flush(struct usb_device *device, uint32_t pipes);
 /* Events thread, outside libusb: calls the completions of all that ended. */
-void transfer_deliver(struct usb_backend *backend);
-void transfer_free_spare(struct usb_backend *backend);
+void real_transfer_deliver(struct usb_backend *backend);
+void real_transfer_free_spare(struct usb_backend *backend);
 
 /* sysfs.c */
 /* "1-2.3"; -EINVAL for a root hub. */
-int sysfs_name(libusb_device *usb, char *name, size_t size);
+int real_sysfs_name(libusb_device *usb, char *name, size_t size);
 /* The descriptors as the kernel read them. *ret_bytes is owned. */
-int sysfs_descriptors(libusb_device *usb, uint8_t **ret_bytes, size_t *ret_length);
+int real_sysfs_descriptors(libusb_device *usb, uint8_t **ret_bytes, size_t *ret_length);
 /* "manufacturer", "product", "serial": text without newline into @p value; false: there is none. */
-bool sysfs_text(const char *name, const char *attribute, char *value, size_t size);
+bool real_sysfs_text(const char *name, const char *attribute, char *value, size_t size);
 /* Current setting of an interface, "bAlternateSetting"; 0 if unknown. */
-uint8_t sysfs_alternate(const char *name, uint8_t configuration, uint8_t interface);
+uint8_t real_sysfs_alternate(const char *name, uint8_t configuration, uint8_t interface);
 
 #endif /* USBHOST_LIBUSB_INTERNAL_H */

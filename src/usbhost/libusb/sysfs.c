@@ -15,7 +15,7 @@
 #define MAX_DESCRIPTORS (1u << 20)
 
 int
-sysfs_name(libusb_device *usb, char *name, size_t size)
+real_sysfs_name(libusb_device *usb, char *name, size_t size)
 {
 	uint8_t ports[7];
 	int n = libusb_get_port_numbers(usb, ports, sizeof ports);
@@ -63,12 +63,12 @@ out:
 }
 
 int
-sysfs_descriptors(libusb_device *usb, uint8_t **ret_bytes, size_t *ret_length)
+real_sysfs_descriptors(libusb_device *usb, uint8_t **ret_bytes, size_t *ret_length)
 {
 	char name[64], path[128];
 	int r = -ENOENT;
 
-	if (sysfs_name(usb, name, sizeof name) == 0) {
+	if (real_sysfs_name(usb, name, sizeof name) == 0) {
 		(void) snprintf(path, sizeof path, SYSFS "/%s/descriptors", name);
 		r = read_all(path, ret_bytes, ret_length);
 	}
@@ -81,7 +81,7 @@ sysfs_descriptors(libusb_device *usb, uint8_t **ret_bytes, size_t *ret_length)
 }
 
 bool
-sysfs_text(const char *name, const char *attribute, char *value, size_t size)
+real_sysfs_text(const char *name, const char *attribute, char *value, size_t size)
 {
 	char path[256];
 	ssize_t n;
@@ -101,11 +101,11 @@ sysfs_text(const char *name, const char *attribute, char *value, size_t size)
 }
 
 uint8_t
-sysfs_alternate(const char *name, uint8_t configuration, uint8_t interface)
+real_sysfs_alternate(const char *name, uint8_t configuration, uint8_t interface)
 {
 	char attribute[64], value[16];
 
 	(void) snprintf(attribute, sizeof attribute, "%s:%u.%u/bAlternateSetting", name, configuration, interface);
 	/* Under the device's own folder. */
-	return sysfs_text(name, attribute, value, sizeof value) ? strtoul(value, NULL, 10) : 0;
+	return real_sysfs_text(name, attribute, value, sizeof value) ? strtoul(value, NULL, 10) : 0;
 }

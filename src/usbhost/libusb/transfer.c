@@ -69,7 +69,7 @@ flight_put(struct usb_backend *backend, struct flight *flight)
 }
 
 void
-transfer_free_spare(struct usb_backend *backend)
+real_transfer_free_spare(struct usb_backend *backend)
 {
 	for (struct flight *flight; (flight = backend->spare);) {
 		backend->spare = flight->next;
@@ -171,11 +171,11 @@ complete(struct usb_backend *backend, struct flight *flight)
 	if (--device->n_flying == 0)
 		pthread_cond_broadcast(&device->landed);
 	pthread_mutex_unlock(&device->lock);
-	device_unref(device);
+	real_device_unref(device);
 }
 
 void
-transfer_deliver(struct usb_backend *backend)
+real_transfer_deliver(struct usb_backend *backend)
 {
 	for (;;) {
 		struct flight *flight;
@@ -202,7 +202,7 @@ is_acceptable(const struct usb_device *device, const struct usb_transfer *transf
 	uint64_t sum = 0;
 
 	if (!endpoint->present || endpoint->address != transfer->endpoint ||
-	    endpoint->type != transfer->type || !device_is_claimed(device, endpoint->interface))
+	    endpoint->type != transfer->type || !real_device_is_claimed(device, endpoint->interface))
 		return false;
 	if (transfer->type != USB_ISOCHRONOUS)
 		return transfer->n_frames == 0;
@@ -222,12 +222,12 @@ divert_request(struct usb_device *device, const uint8_t setup[8], enum usb_statu
 	int r;
 
 	if (setup[0] == 0 && setup[1] == USB_REQUEST_SET_CONFIGURATION)
-		r = value < 256 ? device_set_configuration(device, value) : -EINVAL;
+		r = value < 256 ? real_device_set_configuration(device, value) : -EINVAL;
 	else if (setup[0] == 1 && setup[1] == USB_REQUEST_SET_INTERFACE)
-		r = value < 256 && index < 256 ? device_set_alternate(device, index, value) : -EINVAL;
+		r = value < 256 && index < 256 ? real_device_set_alternate(device, index, value) : -EINVAL;
 	else if (setup[0] == 2 && setup[1] == USB_REQUEST_CLEAR_FEATURE && value == USB_FEATURE_ENDPOINT_HALT &&
 		 index & 0xF)
-		r = device_clear_halt(device, index, true);
+		r = real_device_clear_halt(device, index, true);
 	else if (setup[0] == 0 && setup[1] == USB_REQUEST_SET_ADDRESS)
 		r = -EPIPE;
 	else
@@ -333,11 +333,11 @@ launch(struct usb_device *device, struct flight *flight)
 	if (--device->n_flying == 0)
 		pthread_cond_broadcast(&device->landed);
 	pthread_mutex_unlock(&device->lock);
-	return errno_of(r);
+	return real_errno_of(r);
 }
 
 int
-transfer_submit(struct usb_device *device, struct usb_transfer *transfer)
+real_transfer_submit(struct usb_device *device, struct usb_transfer *transfer)
 {
 	bool control = usb_endpoint_index(transfer->endpoint) == 0;
 	enum usb_status status = USB_OK;
@@ -350,7 +350,7 @@ transfer_submit(struct usb_device *device, struct usb_transfer *transfer)
 	flight = flight_new(device->backend, transfer->n_frames);
 	if (!flight)
 		return -ENOMEM;
-	flight->device = device_ref(device);
+	flight->device = real_device_ref(device);
 	flight->core = transfer;
 
 	if (control)
@@ -359,7 +359,7 @@ transfer_submit(struct usb_device *device, struct usb_transfer *transfer)
 		r = land_at_once(device, flight, status);
 	} else if (r == 0) {
 		pthread_mutex_lock(&device->ops_lock);
-		r = device_open_locked(device);
+		r = real_device_open_locked(device);
 		if (r == 0 && !control && !is_acceptable(device, transfer))
 			r = -EINVAL;
 		if (r == 0)
@@ -368,13 +368,13 @@ transfer_submit(struct usb_device *device, struct usb_transfer *transfer)
 	}
 	if (r < 0) {
 		flight_put(device->backend, flight);
-		device_unref(device);
+		real_device_unref(device);
 	}
 	return r;
 }
 
 void
-transfer_cancel(struct usb_device *device, struct usb_transfer *transfer)
+real_transfer_cancel(struct usb_device *device, struct usb_transfer *transfer)
 {
 	struct flight *flight;
 
@@ -390,7 +390,7 @@ transfer_cancel(struct usb_device *device, struct usb_transfer *transfer)
 }
 
 void
-transfer_flush(struct usb_device *device, uint32_t pipes)
+real_transfer_flush(struct usb_device *device, uint32_t pipes)
 {
 	pthread_mutex_lock(&device->lock);
 	for (struct flight *flight = device->flying; flight; flight = flight->next) {

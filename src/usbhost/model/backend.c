@@ -16,18 +16,18 @@
 #define N_LOCATIONS	((0x100u - FIRST_BUS) * PORTS_PER_BUS)
 
 struct usb_backend *
-backend_ref(struct usb_backend *backend)
+model_backend_ref(struct usb_backend *backend)
 {
 	atomic_fetch_add_explicit(&backend->n_refs, 1, memory_order_relaxed);
 	return backend;
 }
 
 struct usb_backend *
-backend_unref(struct usb_backend *backend)
+model_backend_unref(struct usb_backend *backend)
 {
 	if (!backend || atomic_fetch_sub_explicit(&backend->n_refs, 1, memory_order_acq_rel) > 1)
 		return NULL;
-	timer_fini(&backend->timer);
+	model_timer_fini(&backend->timer);
 	pthread_cond_destroy(&backend->emptied);
 	pthread_mutex_destroy(&backend->lock);
 	free(backend->models);
@@ -36,7 +36,7 @@ backend_unref(struct usb_backend *backend)
 }
 
 void
-backend_forget(struct usb_backend *backend, struct usb_device *device)
+model_backend_forget(struct usb_backend *backend, struct usb_device *device)
 {
 	struct usb_device **at;
 
@@ -47,7 +47,7 @@ backend_forget(struct usb_backend *backend, struct usb_device *device)
 	if (!backend->devices)
 		pthread_cond_broadcast(&backend->emptied);
 	pthread_mutex_unlock(&backend->lock);
-	device_unref(device);
+	model_device_unref(device);
 }
 
 /* A reference to the device at @p location, or to any if that is 0; NULL: none. */
@@ -61,7 +61,7 @@ find_device(struct usb_backend *backend, uint32_t location)
 		if (!location || device->location == location)
 			break;
 	if (device)
-		(void) device_ref(device);
+		(void) model_device_ref(device);
 	pthread_mutex_unlock(&backend->lock);
 	return device;
 }
@@ -82,7 +82,7 @@ list_device(struct usb_backend *backend, struct usb_device *device, uint8_t *ret
 		device->location = (FIRST_BUS + place / PORTS_PER_BUS) << 24 |
 				   (place % PORTS_PER_BUS + 1) << 20;
 		device->next = backend->devices;
-		backend->devices = device_ref(device);
+		backend->devices = model_device_ref(device);
 		*ret_address = backend->next_address = backend->next_address % 127 + 1;
 	}
 	pthread_mutex_unlock(&backend->lock);
@@ -127,12 +127,12 @@ announce(struct usb_device *device, uint8_t address)
 		},
 		&core_device);
 
-	device_enter(device);
+	model_device_enter(device);
 	device->core_device = core_device;
 	device->life = r < 0 ? DEVICE_TOLD : DEVICE_LIVE;
 	if (r < 0)
-		device_unplug(device);
-	device_leave(device); /* it may have vanished during attached() */
+		model_device_unplug(device);
+	model_device_leave(device); /* it may have vanished during attached() */
 	return r;
 }
 
@@ -148,21 +148,21 @@ equip(struct usb_device *device, const struct usb_model *model, const char *opti
 	device->state = calloc(1, model->state_size ? model->state_size : 1);
 	if (!device->state)
 		return -ENOMEM;
-	r = load_options(device, options, ret_why);
+	r = model_load_options(device, options, ret_why);
 	if (r < 0)
 		return r;
-	device_enter(device);
+	model_device_enter(device);
 	if (model->attach)
 		r = model->attach(&device->handle, device->state);
 	if (r < 0) {
-		*ret_why = why_text("%s refuses this combination of options (see models/README.md)", model->name);
+		*ret_why = model_why("%s refuses this combination of options (see models/README.md)", model->name);
 		device->gone = true;
 		device->life = DEVICE_TOLD;
 		device->forgotten = true;
 	} else {
-		(void) standard_configure(device, model->configurations[0][5]); /* nothing is claimed */
+		(void) model_standard_configure(device, model->configurations[0][5]); /* nothing is claimed */
 	}
-	device_leave(device);
+	model_device_leave(device);
 	return r < 0 ? r : 0;
 }
 
@@ -176,7 +176,7 @@ plug(struct usb_backend *backend, const struct usb_model *model, void *object, c
 	uint8_t address;
 	int r;
 
-	device = device_new(backend);
+	device = model_device_new(backend);
 	if (!device) {
 		if (object)
 			(void) dlclose(object);
@@ -187,27 +187,27 @@ plug(struct usb_backend *backend, const struct usb_model *model, void *object, c
 	r = equip(device, model, options, ret_why);
 	if (r < 0)
 		goto out;
-	(void) device_ref(device); /* the core's, until release */
+	(void) model_device_ref(device); /* the core's, until release */
 	r = list_device(backend, device, &address);
 	if (r < 0) {
-		*ret_why = why_text("all %u ports are taken", N_LOCATIONS);
-		device_enter(device);
+		*ret_why = model_why("all %u ports are taken", N_LOCATIONS);
+		model_device_enter(device);
 		device->life = DEVICE_TOLD;
 		device->forgotten = true;
-		device_unplug(device);
-		device_leave(device);
+		model_device_unplug(device);
+		model_device_leave(device);
 	} else {
 		location = device->location;
 		r = announce(device, address);
 		if (r < 0)
-			*ret_why = why_text("usbhost could not take the device: %s", strerror(-r));
+			*ret_why = model_why("usbhost could not take the device: %s", strerror(-r));
 	}
 	if (r < 0)
-		device_unref(device);
+		model_device_unref(device);
 	else
 		*ret_location = location;
 out:
-	device_unref(device);
+	model_device_unref(device);
 	return r;
 }
 
@@ -226,7 +226,7 @@ model_attach(struct usb_backend *backend, const char *what, uint32_t *ret_locati
 	void *object;
 	int r;
 
-	r = load_model(backend, what, &model, &object, &options, ret_why);
+	r = model_load(backend, what, &model, &object, &options, ret_why);
 	if (r < 0)
 		return r;
 	return plug(backend, model, object, options, ret_location, ret_why);
@@ -235,9 +235,9 @@ model_attach(struct usb_backend *backend, const char *what, uint32_t *ret_locati
 static void
 unplug(struct usb_device *device)
 {
-	device_enter(device);
-	device_unplug(device);
-	device_leave(device);
+	model_device_enter(device);
+	model_device_unplug(device);
+	model_device_leave(device);
 }
 
 static int
@@ -248,7 +248,7 @@ model_detach(struct usb_backend *backend, uint32_t location)
 	if (!device)
 		return -ENOENT;
 	unplug(device);
-	device_unref(device);
+	model_device_unref(device);
 	return 0;
 }
 
@@ -266,7 +266,7 @@ parse_options(struct usb_backend *backend, const char *options, bool *ret_virtua
 			if (!backend->models)
 				return -ENOMEM;
 		} else {
-			*ret_why = why_text("the model back end knows the options clock=virtual and "
+			*ret_why = model_why("the model back end knows the options clock=virtual and "
 					    "models=DIR:DIR, not \"%.*s\"", (int) length, options);
 			return -EINVAL;
 		}
@@ -295,13 +295,13 @@ model_open(const char *options, const struct usb_events *events, void *core, str
 	pthread_mutex_init(&backend->lock, NULL);
 	pthread_cond_init(&backend->emptied, NULL);
 	r = parse_options(backend, options, &is_virtual, ret_why);
-	started = timer_start(&backend->timer, is_virtual || r < 0);
+	started = model_timer_start(&backend->timer, is_virtual || r < 0);
 	if (r == 0 && started < 0) {
 		*ret_why = "cannot start a thread for the clock";
 		r = started;
 	}
 	if (r < 0) {
-		backend_unref(backend);
+		model_backend_unref(backend);
 		return r;
 	}
 	*ret_backend = backend;
@@ -321,26 +321,26 @@ model_close(struct usb_backend *backend)
 				break;
 		if (device) {
 			device->closing = true;
-			(void) device_ref(device);
+			(void) model_device_ref(device);
 		}
 		pthread_mutex_unlock(&backend->lock);
 		if (!device)
 			break;
 		unplug(device);
-		device_unref(device);
+		model_device_unref(device);
 	}
 	pthread_mutex_lock(&backend->lock);
 	while (backend->devices)
 		pthread_cond_wait(&backend->emptied, &backend->lock);
 	pthread_mutex_unlock(&backend->lock);
-	timer_stop(&backend->timer);
-	backend_unref(backend);
+	model_timer_stop(&backend->timer);
+	model_backend_unref(backend);
 }
 
 static void
 model_release(struct usb_device *device)
 {
-	device_unref(device);
+	model_device_unref(device);
 }
 
 static int
@@ -348,17 +348,17 @@ model_claim(struct usb_device *device, uint8_t interface)
 {
 	int r = 0;
 
-	device_enter(device);
+	model_device_enter(device);
 	if (device->gone)
 		r = -ENODEV;
 	else if (!device->settings.configuration ||
 		 !usb_configuration_has(device->settings.configuration, interface, 0))
 		r = -ENOENT;
-	else if (device_is_claimed(device, interface))
+	else if (model_device_is_claimed(device, interface))
 		r = -EBUSY;
 	else
 		device->claimed[interface / 32] |= 1u << interface % 32;
-	device_leave(device);
+	model_device_leave(device);
 	return r;
 }
 
@@ -368,23 +368,23 @@ model_unclaim(struct usb_device *device, uint8_t interface)
 	uint32_t pipes = 0;
 	int r = 0;
 
-	device_enter(device);
+	model_device_enter(device);
 	if (device->gone) {
 		r = -ENODEV;
-	} else if (!device_is_claimed(device, interface)) {
+	} else if (!model_device_is_claimed(device, interface)) {
 		r = -ENOENT;
 	} else {
 		for (unsigned i = 1; i < USB_SETTINGS_ENDPOINTS; i++)
 			if (device->settings.endpoints[i].present &&
 			    device->settings.endpoints[i].interface == interface)
 				pipes |= 1u << i;
-		device_flush(device, pipes, USB_CANCELLED);
+		model_device_flush(device, pipes, USB_CANCELLED);
 		device->claimed[interface / 32] &= ~(1u << interface % 32);
 		/* As the kernel does when a driver leaves. */
 		if (device->settings.alternate[interface])
-			(void) standard_alternate(device, interface, 0); /* every interface has one */
+			(void) model_standard_alternate(device, interface, 0); /* every interface has one */
 	}
-	device_leave(device);
+	model_device_leave(device);
 	return r;
 }
 
@@ -393,9 +393,9 @@ model_set_configuration(struct usb_device *device, uint8_t value)
 {
 	int r;
 
-	device_enter(device);
-	r = device->gone ? -ENODEV : standard_configure(device, value);
-	device_leave(device);
+	model_device_enter(device);
+	r = device->gone ? -ENODEV : model_standard_configure(device, value);
+	model_device_leave(device);
 	return r;
 }
 
@@ -404,14 +404,14 @@ model_set_alternate(struct usb_device *device, uint8_t interface, uint8_t altern
 {
 	int r;
 
-	device_enter(device);
+	model_device_enter(device);
 	if (device->gone)
 		r = -ENODEV;
-	else if (!device_is_claimed(device, interface))
+	else if (!model_device_is_claimed(device, interface))
 		r = -EINVAL;
 	else
-		r = standard_alternate(device, interface, alternate);
-	device_leave(device);
+		r = model_standard_alternate(device, interface, alternate);
+	model_device_leave(device);
 	return r;
 }
 
@@ -421,16 +421,16 @@ model_clear_halt(struct usb_device *device, uint8_t address, bool with_request)
 	const struct usb_setting_endpoint *endpoint;
 	int r = 0;
 
-	device_enter(device);
+	model_device_enter(device);
 	endpoint = &device->settings.endpoints[usb_endpoint_index(address)];
 	if (device->gone)
 		r = -ENODEV;
 	else if (!endpoint->present || endpoint->address != address ||
-		 !device_is_claimed(device, endpoint->interface))
+		 !model_device_is_claimed(device, endpoint->interface))
 		r = -EINVAL;
 	else if (with_request)
-		standard_clear_halt(device, address);
-	device_leave(device);
+		model_standard_clear_halt(device, address);
+	model_device_leave(device);
 	return r;
 }
 
@@ -439,12 +439,12 @@ model_reset(struct usb_device *device)
 {
 	int r = 0;
 
-	device_enter(device);
+	model_device_enter(device);
 	if (device->gone)
 		r = -ENODEV;
 	else
-		standard_reset(device);
-	device_leave(device);
+		model_standard_reset(device);
+	model_device_leave(device);
 	return r;
 }
 
@@ -453,30 +453,30 @@ model_submit(struct usb_device *device, struct usb_transfer *transfer)
 {
 	int r;
 
-	device_enter(device);
-	r = device_submit(device, transfer);
-	device_leave(device);
+	model_device_enter(device);
+	r = model_device_submit(device, transfer);
+	model_device_leave(device);
 	return r;
 }
 
 static void
 model_cancel(struct usb_device *device, struct usb_transfer *transfer)
 {
-	device_enter(device);
-	device_cancel(device, transfer);
-	device_leave(device);
+	model_device_enter(device);
+	model_device_cancel(device, transfer);
+	model_device_leave(device);
 }
 
 static int
 model_current_frame(struct usb_device *device, uint64_t *ret_frame, uint64_t *ret_time_ns)
 {
 	const uint64_t frame_ns = 1000000;
-	uint64_t now_ns = timer_now_ns(&device->backend->timer);
+	uint64_t now_ns = model_timer_now_ns(&device->backend->timer);
 	bool gone;
 
-	device_enter(device);
+	model_device_enter(device);
 	gone = device->gone;
-	device_leave(device);
+	model_device_leave(device);
 	if (gone)
 		return -ENODEV;
 	*ret_frame = now_ns / frame_ns;

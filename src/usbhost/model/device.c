@@ -59,7 +59,7 @@ deadline_remove(struct request_list *list, struct request *request)
  */
 
 struct usb_device *
-device_ref(struct usb_device *device)
+model_device_ref(struct usb_device *device)
 {
 	atomic_fetch_add_explicit(&device->n_refs, 1, memory_order_relaxed);
 	return device;
@@ -82,12 +82,12 @@ device_free(struct usb_device *device)
 	pthread_mutex_destroy(&device->lock);
 	free(device);
 	atomic_fetch_sub(&backend->n_devices, 1);
-	backend_unref(backend);
+	model_backend_unref(backend);
 	return NULL;
 }
 
 struct usb_device *
-device_unref(struct usb_device *device)
+model_device_unref(struct usb_device *device)
 {
 	if (!device || atomic_fetch_sub_explicit(&device->n_refs, 1, memory_order_acq_rel) > 1)
 		return NULL;
@@ -95,24 +95,24 @@ device_unref(struct usb_device *device)
 }
 
 struct usb_device *
-device_new(struct usb_backend *backend)
+model_device_new(struct usb_backend *backend)
 {
 	struct usb_device *device;
 
 	device = calloc(1, sizeof *device);
 	if (!device)
 		return NULL;
-	device->handle.host = &device_host;
-	device->backend = backend_ref(backend);
+	device->handle.host = &model_device_host;
+	device->backend = model_backend_ref(backend);
 	atomic_init(&device->n_refs, 1);
 	pthread_mutex_init(&device->lock, NULL);
-	if (timer_reserve(&backend->timer, atomic_fetch_add(&backend->n_devices, 1) + 1) < 0)
-		return device_unref(device);
+	if (model_timer_reserve(&backend->timer, atomic_fetch_add(&backend->n_devices, 1) + 1) < 0)
+		return model_device_unref(device);
 	return device;
 }
 
 void
-device_enter(struct usb_device *device)
+model_device_enter(struct usb_device *device)
 {
 	pthread_mutex_lock(&device->lock);
 	inside = device;
@@ -141,7 +141,7 @@ deliver(struct usb_device *device, unsigned index)
 		inside = NULL;
 		pthread_mutex_unlock(&device->lock);
 		transfer->complete(transfer, status, actual, time_ns);
-		device_enter(device);
+		model_device_enter(device);
 	}
 	device->done_mask &= ~bit;
 	device->delivering_mask &= ~bit;
@@ -156,7 +156,7 @@ tell_detached(struct usb_device *device)
 	inside = NULL;
 	pthread_mutex_unlock(&device->lock);
 	device->backend->events->detached(device->backend->core, device->core_device);
-	device_enter(device);
+	model_device_enter(device);
 	device->telling = false;
 }
 
@@ -169,21 +169,21 @@ arm(struct usb_device *device)
 		next = device->deadlines.first->deadline_ns;
 	if (next && (!device->armed_ns || next < device->armed_ns)) {
 		device->armed_ns = next;
-		timer_arm(&device->backend->timer, device, next);
+		model_timer_arm(&device->backend->timer, device, next);
 	}
 }
 
 void
-device_leave(struct usb_device *device)
+model_device_leave(struct usb_device *device)
 {
 	bool forget, held;
 
 	if (device->vanish)
-		device_unplug(device);
+		model_device_unplug(device);
 	held = device->done_mask || device->gone;
 	/* The core may let go of the device while we are inside its functions. */
 	if (held)
-		(void) device_ref(device);
+		(void) model_device_ref(device);
 	for (uint32_t mask; (mask = device->done_mask & ~device->delivering_mask);)
 		deliver(device, __builtin_ctz(mask));
 	if (device->gone && device->life == DEVICE_LIVE)
@@ -197,9 +197,9 @@ device_leave(struct usb_device *device)
 	inside = NULL;
 	pthread_mutex_unlock(&device->lock);
 	if (forget)
-		backend_forget(device->backend, device);
+		model_backend_forget(device->backend, device);
 	if (held)
-		device_unref(device);
+		model_device_unref(device);
 }
 
 /*
@@ -218,13 +218,13 @@ finish(struct usb_device *device, struct request *request, enum usb_status statu
 	if (request->deadline_ns)
 		deadline_remove(&device->deadlines, request);
 	request->status = status;
-	request->time_ns = timer_now_ns(&device->backend->timer);
+	request->time_ns = model_timer_now_ns(&device->backend->timer);
 	list_append(&pipe->done, request);
 	device->done_mask |= 1u << index;
 }
 
 void
-device_flush(struct usb_device *device, uint32_t pipes, enum usb_status status)
+model_device_flush(struct usb_device *device, uint32_t pipes, enum usb_status status)
 {
 	for (; pipes; pipes &= pipes - 1) {
 		struct pipe *pipe = &device->pipes[__builtin_ctz(pipes)];
@@ -235,13 +235,13 @@ device_flush(struct usb_device *device, uint32_t pipes, enum usb_status status)
 }
 
 void
-device_unplug(struct usb_device *device)
+model_device_unplug(struct usb_device *device)
 {
 	if (device->gone)
 		return;
 	device->gone = true;
-	timer_remove(&device->backend->timer, device);
-	device_flush(device, ~0u, USB_NO_DEVICE);
+	model_timer_remove(&device->backend->timer, device);
+	model_device_flush(device, ~0u, USB_NO_DEVICE);
 	usb_settings_configure(&device->settings, NULL);
 	if (device->model->detach)
 		device->model->detach(&device->handle, device->state);
@@ -258,7 +258,7 @@ ask(struct usb_device *device, const struct request *request)
 	int r;
 
 	if (transfer->type == USB_CONTROL) {
-		r = standard_request(device, transfer->setup, data, length);
+		r = model_standard_request(device, transfer->setup, data, length);
 		if (r != STANDARD_NOT_MINE)
 			return r;
 		return model->control
@@ -295,14 +295,14 @@ answer(struct usb_device *device, struct request *request, int answered)
 			return true;
 		}
 		device->pipes[usb_endpoint_index(transfer->endpoint)].halted = true;
-		device_flush(device, 1u << usb_endpoint_index(transfer->endpoint), USB_STALL);
+		model_device_flush(device, 1u << usb_endpoint_index(transfer->endpoint), USB_STALL);
 		return true;
 	case USB_MODEL_BABBLE:
 		request->actual = transfer->length;
 		finish(device, request, USB_OVERFLOW);
 		return true;
 	case USB_MODEL_VANISH:
-		device_unplug(device);
+		model_device_unplug(device);
 		return true;
 	}
 	more = answered > 0 && answered & USB_MODEL_MORE;
@@ -320,13 +320,13 @@ answer(struct usb_device *device, struct request *request, int answered)
 }
 
 void
-device_serve(struct usb_device *device, uint32_t pipes)
+model_device_serve(struct usb_device *device, uint32_t pipes)
 {
 	for (;;) {
 		struct pipe *pipe;
 
 		if (device->vanish)
-			device_unplug(device);
+			model_device_unplug(device);
 		if (device->gone)
 			return;
 		if (atomic_load_explicit(&device->ready, memory_order_relaxed))
@@ -349,11 +349,11 @@ end_early(struct usb_device *device, struct request *request, enum usb_status st
 
 	finish(device, request, status);
 	if (was_first)
-		device_serve(device, 1u << index);
+		model_device_serve(device, 1u << index);
 }
 
 void
-device_due(struct usb_device *device, uint64_t now_ns)
+model_device_due(struct usb_device *device, uint64_t now_ns)
 {
 	while (device->deadlines.first && device->deadlines.first->deadline_ns <= now_ns)
 		end_early(device, device->deadlines.first, USB_TIMEOUT);
@@ -362,11 +362,11 @@ device_due(struct usb_device *device, uint64_t now_ns)
 	device->wake_ns = 0;
 	if (device->model->woken)
 		device->model->woken(&device->handle, device->state, now_ns);
-	device_serve(device, ~0u);
+	model_device_serve(device, ~0u);
 }
 
 void
-device_cancel(struct usb_device *device, struct usb_transfer *transfer)
+model_device_cancel(struct usb_device *device, struct usb_transfer *transfer)
 {
 	struct request *request = transfer->backend;
 
@@ -375,7 +375,7 @@ device_cancel(struct usb_device *device, struct usb_transfer *transfer)
 }
 
 bool
-device_is_claimed(const struct usb_device *device, uint8_t interface)
+model_device_is_claimed(const struct usb_device *device, uint8_t interface)
 {
 	return device->claimed[interface / 32] >> interface % 32 & 1;
 }
@@ -392,11 +392,11 @@ is_acceptable(const struct usb_device *device, const struct usb_transfer *transf
 	if (index == 0)
 		return transfer->type == USB_CONTROL && usb_get_u16(transfer->setup + 6) == transfer->length;
 	return endpoint->present && endpoint->address == transfer->endpoint &&
-	       endpoint->type == transfer->type && device_is_claimed(device, endpoint->interface);
+	       endpoint->type == transfer->type && model_device_is_claimed(device, endpoint->interface);
 }
 
 int
-device_submit(struct usb_device *device, struct usb_transfer *transfer)
+model_device_submit(struct usb_device *device, struct usb_transfer *transfer)
 {
 	unsigned index = usb_endpoint_index(transfer->endpoint);
 	struct pipe *pipe = &device->pipes[index];
@@ -421,10 +421,10 @@ device_submit(struct usb_device *device, struct usb_transfer *transfer)
 	request->queued = true;
 	list_append(&pipe->queue, request);
 	if (is_first)
-		device_serve(device, 1u << index);
+		model_device_serve(device, 1u << index);
 	if (request->queued && transfer->timeout_ms) {
 		request->deadline_ns =
-			timer_now_ns(&device->backend->timer) + transfer->timeout_ms * NS_PER_MS;
+			model_timer_now_ns(&device->backend->timer) + transfer->timeout_ms * NS_PER_MS;
 		deadline_insert(&device->deadlines, request);
 	}
 	return 0;
@@ -442,9 +442,9 @@ host_ready(struct usb_model_device *handle, uint8_t endpoint)
 	atomic_fetch_or(&device->ready, 1u << usb_endpoint_index(endpoint));
 	if (inside == device)
 		return; /* whoever called the model looks at it */
-	device_enter(device);
-	device_serve(device, 0);
-	device_leave(device);
+	model_device_enter(device);
+	model_device_serve(device, 0);
+	model_device_leave(device);
 }
 
 static void
@@ -456,7 +456,7 @@ host_wake_at(struct usb_model_device *handle, uint64_t deadline_ns)
 static uint64_t
 host_now_ns(struct usb_model_device *handle)
 {
-	return timer_now_ns(&((struct usb_device *) handle)->backend->timer);
+	return model_timer_now_ns(&((struct usb_device *) handle)->backend->timer);
 }
 
 static void
@@ -465,7 +465,7 @@ host_unplug(struct usb_model_device *handle)
 	((struct usb_device *) handle)->vanish = true;
 }
 
-const struct usb_model_host device_host = {
+const struct usb_model_host model_device_host = {
 	.ready = host_ready,
 	.wake_at = host_wake_at,
 	.now_ns = host_now_ns,

@@ -18,8 +18,8 @@
  *              pipe.queue                                                            pipe.done
  *
  * Locks, in this order: device.lock (one device: model calls, queues), timer.lock (the heap). backend.lock (list
- * of devices) is never held together with another. All code that touches a device is between device_enter()
- * and device_leave(); leave delivers what became done, with the lock released, one thread at a time per pipe.
+ * of devices) is never held together with another. All code that touches a device is between model_device_enter()
+ * and model_device_leave(); leave delivers what became done, with the lock released, one thread at a time per pipe.
  */
 
 #include <pthread.h>
@@ -123,53 +123,53 @@ struct usb_backend {
 };
 
 /* device.c */
-struct usb_device *device_new(struct usb_backend *backend);
-struct usb_device *device_ref(struct usb_device *device);
-struct usb_device *device_unref(struct usb_device *device);
-void device_enter(struct usb_device *device);
-void device_leave(struct usb_device *device);
+struct usb_device *model_device_new(struct usb_backend *backend);
+struct usb_device *model_device_ref(struct usb_device *device);
+struct usb_device *model_device_unref(struct usb_device *device);
+void model_device_enter(struct usb_device *device);
+void model_device_leave(struct usb_device *device);
 /* All below are called between enter and leave. */
-void device_serve(struct usb_device *device, uint32_t pipes);
-void device_flush(struct usb_device *device, uint32_t pipes, enum usb_status status);
-void device_unplug(struct usb_device *device);
-void device_due(struct usb_device *device, uint64_t now_ns);
-bool device_is_claimed(const struct usb_device *device, uint8_t interface);
-int device_submit(struct usb_device *device, struct usb_transfer *transfer);
-void device_cancel(struct usb_device *device, struct usb_transfer *transfer);
-extern const struct usb_model_host device_host;
+void model_device_serve(struct usb_device *device, uint32_t pipes);
+void model_device_flush(struct usb_device *device, uint32_t pipes, enum usb_status status);
+void model_device_unplug(struct usb_device *device);
+void model_device_due(struct usb_device *device, uint64_t now_ns);
+bool model_device_is_claimed(const struct usb_device *device, uint8_t interface);
+int model_device_submit(struct usb_device *device, struct usb_transfer *transfer);
+void model_device_cancel(struct usb_device *device, struct usb_transfer *transfer);
+extern const struct usb_model_host model_device_host;
 
 /* backend.c */
-struct usb_backend *backend_ref(struct usb_backend *backend);
-struct usb_backend *backend_unref(struct usb_backend *backend);
+struct usb_backend *model_backend_ref(struct usb_backend *backend);
+struct usb_backend *model_backend_unref(struct usb_backend *backend);
 /* Takes a device out of the list, whose reference goes; its location is free again. No lock held. */
-void backend_forget(struct usb_backend *backend, struct usb_device *device);
+void model_backend_forget(struct usb_backend *backend, struct usb_device *device);
 
 /* standard.c; between enter and leave. Bytes, USB_MODEL_*, or STANDARD_NOT_MINE. */
 #define STANDARD_NOT_MINE (-100)
-int standard_request(struct usb_device *device, const uint8_t setup[8], uint8_t *data, uint32_t length);
-int standard_configure(struct usb_device *device, uint8_t value);
-int standard_alternate(struct usb_device *device, uint8_t interface, uint8_t alternate);
-void standard_clear_halt(struct usb_device *device, uint8_t endpoint);
-void standard_reset(struct usb_device *device);
+int model_standard_request(struct usb_device *device, const uint8_t setup[8], uint8_t *data, uint32_t length);
+int model_standard_configure(struct usb_device *device, uint8_t value);
+int model_standard_alternate(struct usb_device *device, uint8_t interface, uint8_t alternate);
+void model_standard_clear_halt(struct usb_device *device, uint8_t endpoint);
+void model_standard_reset(struct usb_device *device);
 
 /* load.c */
 /* "name,options": finds and opens the model; *ret_options points into @p what. *ret_object is owned. */
-int load_model(struct usb_backend *backend, const char *what, const struct usb_model **ret_model,
+int model_load(struct usb_backend *backend, const char *what, const struct usb_model **ret_model,
 	       void **ret_object, const char **ret_options, const char **ret_why);
 /* Sets the numbers of the model's options table in state, and device->serial. */
-int load_options(struct usb_device *device, const char *options, const char **ret_why);
+int model_load_options(struct usb_device *device, const char *options, const char **ret_why);
 /* Composes a sentence that stays valid until this thread composes the next. */
-const char *why_text(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+const char *model_why(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* timer.c */
-int timer_start(struct timer *timer, bool is_virtual);
-void timer_stop(struct timer *timer);
-void timer_fini(struct timer *timer);
-uint64_t timer_now_ns(struct timer *timer);
-/* Have device_due() called at deadline_ns, unless something sooner is set already. */
-void timer_arm(struct timer *timer, struct usb_device *device, uint64_t deadline_ns);
-void timer_remove(struct timer *timer, struct usb_device *device);
+int model_timer_start(struct timer *timer, bool is_virtual);
+void model_timer_stop(struct timer *timer);
+void model_timer_fini(struct timer *timer);
+uint64_t model_timer_now_ns(struct timer *timer);
+/* Have model_device_due() called at deadline_ns, unless something sooner is set already. */
+void model_timer_arm(struct timer *timer, struct usb_device *device, uint64_t deadline_ns);
+void model_timer_remove(struct timer *timer, struct usb_device *device);
 /* Makes room for so many devices, so that arming cannot fail. */
-int timer_reserve(struct timer *timer, size_t n_devices);
+int model_timer_reserve(struct timer *timer, size_t n_devices);
 
 #endif /* USBHOST_MODEL_ENGINE_H */

@@ -15,7 +15,7 @@
 #define MAX_STATE_SIZE (1u << 30)
 
 const char *
-why_text(const char *fmt, ...)
+model_why(const char *fmt, ...)
 {
 	static _Thread_local char text[512];
 	va_list args;
@@ -38,16 +38,16 @@ check_settings(const uint8_t *blob, const char **ret_why)
 		const uint8_t *d = blob + at;
 
 		if (d[1] == USB_DESCRIPTOR_INTERFACE && !usb_configuration_has(blob, d[2], 0)) {
-			*ret_why = why_text("interface %u has no alternate setting 0", d[2]);
+			*ret_why = model_why("interface %u has no alternate setting 0", d[2]);
 			return -EINVAL;
 		}
 		if (d[1] == USB_DESCRIPTOR_ENDPOINT && (d[3] & 3) != USB_BULK && (d[3] & 3) != USB_INTERRUPT) {
-			*ret_why = why_text("endpoint 0x%02x is of type %u; bulk (2) and interrupt (3) are simulated",
+			*ret_why = model_why("endpoint 0x%02x is of type %u; bulk (2) and interrupt (3) are simulated",
 					    d[2], d[3] & 3);
 			return -EINVAL;
 		}
 		if (d[1] == USB_DESCRIPTOR_ENDPOINT && !(usb_get_u16(d + 4) & 0x7FF)) {
-			*ret_why = why_text("endpoint 0x%02x has wMaxPacketSize 0", d[2]);
+			*ret_why = model_why("endpoint 0x%02x has wMaxPacketSize 0", d[2]);
 			return -EINVAL;
 		}
 	}
@@ -60,7 +60,7 @@ check_options(const struct usb_model *model, const char **ret_why)
 	for (const struct usb_model_option *o = model->options; o && o->key; o++)
 		if (o->offset % sizeof(uint64_t) ||
 		    (uint64_t) o->offset + sizeof(uint64_t) > model->state_size) {
-			*ret_why = why_text("option %s is at offset %u: not an aligned uint64_t inside the %u bytes "
+			*ret_why = model_why("option %s is at offset %u: not an aligned uint64_t inside the %u bytes "
 					    "of state", o->key, o->offset, model->state_size);
 			return -EINVAL;
 		}
@@ -74,7 +74,7 @@ usb_model_check(const struct usb_model *model, const char **ret_why)
 	unsigned n = 0, n_strings = 0;
 
 	if (model->abi != USB_MODEL_ABI) {
-		*ret_why = why_text("the model was built for version %u of ambidext/usb_model.h, this host has "
+		*ret_why = model_why("the model was built for version %u of ambidext/usb_model.h, this host has "
 				    "version %u: build it again", model->abi, USB_MODEL_ABI);
 		return -EINVAL;
 	}
@@ -95,20 +95,20 @@ usb_model_check(const struct usb_model *model, const char **ret_why)
 			return r;
 		for (unsigned i = 0; i < n; i++)
 			if (model->configurations[i][5] == model->configurations[n][5]) {
-				*ret_why = why_text("two configurations have bConfigurationValue %u",
+				*ret_why = model_why("two configurations have bConfigurationValue %u",
 						    model->configurations[n][5]);
 				return -EINVAL;
 			}
 	}
 	if (n == 0 || n != d[17]) {
-		*ret_why = why_text("bNumConfigurations is %u, but %u configurations are given", d[17], n);
+		*ret_why = model_why("bNumConfigurations is %u, but %u configurations are given", d[17], n);
 		return -EINVAL;
 	}
 	while (model->strings && model->strings[n_strings])
 		n_strings++;
 	for (unsigned i = 14; i < 17; i++)
 		if (d[i] > n_strings) {
-			*ret_why = why_text("the device descriptor names string %u, but %u are given", d[i],
+			*ret_why = model_why("the device descriptor names string %u, but %u are given", d[i],
 					    n_strings);
 			return -EINVAL;
 		}
@@ -135,12 +135,12 @@ open_file(const char *path, const struct usb_model **ret_model, void **ret_objec
 	fclose(file);
 	object = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	if (!object) {
-		*ret_why = why_text("cannot load the model: %s", dlerror());
+		*ret_why = model_why("cannot load the model: %s", dlerror());
 		return -EINVAL;
 	}
 	entry = dlsym(object, "usb_model_entry");
 	if (!entry || !*entry) {
-		*ret_why = why_text("%s exports no usb_model_entry: a model ends with USB_MODEL_EXPORT(table)", path);
+		*ret_why = model_why("%s exports no usb_model_entry: a model ends with USB_MODEL_EXPORT(table)", path);
 		(void) dlclose(object);
 		return -EINVAL;
 	}
@@ -166,13 +166,13 @@ find_file(const char *dirs, const char *name, int name_length, const struct usb_
 			return r;
 		dir += length;
 	}
-	*ret_why = why_text("there is no model \"%.*s\" in %s; AMBIDEXT_MODELS names the directories to look in, "
+	*ret_why = model_why("there is no model \"%.*s\" in %s; AMBIDEXT_MODELS names the directories to look in, "
 			    "and a path with a slash is taken as it is", name_length, name, dirs);
 	return -ENOENT;
 }
 
 int
-load_model(struct usb_backend *backend, const char *what, const struct usb_model **ret_model,
+model_load(struct usb_backend *backend, const char *what, const struct usb_model **ret_model,
 	   void **ret_object, const char **ret_options, const char **ret_why)
 {
 	int length = strcspn(what, ",");
@@ -189,7 +189,7 @@ load_model(struct usb_backend *backend, const char *what, const struct usb_model
 		path[length] = '\0';
 		r = open_file(path, ret_model, ret_object, ret_why);
 		if (r == -ENOENT)
-			*ret_why = why_text("there is no readable file %s", path);
+			*ret_why = model_why("there is no readable file %s", path);
 	} else {
 		r = find_file(dirs && *dirs ? dirs : AMBIDEXT_MODELS_DIR, what, length, ret_model, ret_object,
 			      ret_why);
@@ -221,7 +221,7 @@ set_option(struct usb_device *device, const char *text, size_t length, const cha
 
 	if (equals && key_length == 6 && memcmp(text, "serial", 6) == 0) {
 		if (!model->device_descriptor[16]) {
-			*ret_why = why_text("%s has no serial number to set", model->name);
+			*ret_why = model_why("%s has no serial number to set", model->name);
 			return -EINVAL;
 		}
 		free(device->serial);
@@ -235,20 +235,20 @@ set_option(struct usb_device *device, const char *text, size_t length, const cha
 		errno = 0;
 		number = strtoull(value, &end, 0);
 		if (errno || end == value || *end || value[0] == '-') {
-			*ret_why = why_text("option %s of %s is a number (decimal, or 0x…), not \"%s\"", o->key,
+			*ret_why = model_why("option %s of %s is a number (decimal, or 0x…), not \"%s\"", o->key,
 					    model->name, value);
 			return -EINVAL;
 		}
 		*(uint64_t *) ((char *) device->state + o->offset) = number;
 		return 0;
 	}
-	*ret_why = why_text("%s knows no option \"%.*s\"; it has: %s, each as key=value", model->name,
+	*ret_why = model_why("%s knows no option \"%.*s\"; it has: %s, each as key=value", model->name,
 			    (int) key_length, text, list_options(model, known, sizeof known));
 	return -EINVAL;
 }
 
 int
-load_options(struct usb_device *device, const char *options, const char **ret_why)
+model_load_options(struct usb_device *device, const char *options, const char **ret_why)
 {
 	while (options && *options) {
 		size_t length = strcspn(options, ",");

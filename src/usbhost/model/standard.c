@@ -164,15 +164,15 @@ change_feature(struct usb_device *device, const uint8_t setup[8], bool set)
 		return USB_MODEL_STALL;
 	if (index > 0 && set) {
 		device->pipes[index].halted = true;
-		device_flush(device, 1u << index, USB_STALL);
+		model_device_flush(device, 1u << index, USB_STALL);
 	} else if (index > 0) {
-		standard_clear_halt(device, usb_endpoint_address(index));
+		model_standard_clear_halt(device, usb_endpoint_address(index));
 	}
 	return 0;
 }
 
 void
-standard_clear_halt(struct usb_device *device, uint8_t endpoint)
+model_standard_clear_halt(struct usb_device *device, uint8_t endpoint)
 {
 	device->pipes[usb_endpoint_index(endpoint)].halted = false;
 	if (device->model->halt_cleared)
@@ -194,7 +194,7 @@ tell_configured(struct usb_device *device, uint8_t value)
 }
 
 int
-standard_configure(struct usb_device *device, uint8_t value)
+model_standard_configure(struct usb_device *device, uint8_t value)
 {
 	const uint8_t *const *configuration = device->model->configurations;
 
@@ -205,7 +205,7 @@ standard_configure(struct usb_device *device, uint8_t value)
 		configuration++;
 	if (value && !*configuration)
 		return -ENOENT;
-	device_flush(device, ~1u, USB_CANCELLED);
+	model_device_flush(device, ~1u, USB_CANCELLED);
 	unhalt_all(device);
 	usb_settings_configure(&device->settings, value ? *configuration : NULL);
 	device->remote_wakeup = false;
@@ -214,7 +214,7 @@ standard_configure(struct usb_device *device, uint8_t value)
 }
 
 int
-standard_alternate(struct usb_device *device, uint8_t interface, uint8_t alternate)
+model_standard_alternate(struct usb_device *device, uint8_t interface, uint8_t alternate)
 {
 	uint32_t pipes = 0;
 
@@ -229,7 +229,7 @@ standard_alternate(struct usb_device *device, uint8_t interface, uint8_t alterna
 			device->pipes[i].halted = false;
 		}
 	}
-	device_flush(device, pipes, USB_CANCELLED);
+	model_device_flush(device, pipes, USB_CANCELLED);
 	(void) usb_settings_alternate(&device->settings, interface, alternate); /* it has it */
 	if (device->model->alternate)
 		device->model->alternate(&device->handle, device->state, interface, alternate);
@@ -237,11 +237,11 @@ standard_alternate(struct usb_device *device, uint8_t interface, uint8_t alterna
 }
 
 void
-standard_reset(struct usb_device *device)
+model_standard_reset(struct usb_device *device)
 {
 	const uint8_t *configuration = device->settings.configuration;
 
-	device_flush(device, ~0u, USB_CANCELLED);
+	model_device_flush(device, ~0u, USB_CANCELLED);
 	unhalt_all(device);
 	device->remote_wakeup = false;
 	tell_configured(device, 0);
@@ -251,7 +251,7 @@ standard_reset(struct usb_device *device)
 }
 
 int
-standard_request(struct usb_device *device, const uint8_t setup[8], uint8_t *data, uint32_t length)
+model_standard_request(struct usb_device *device, const uint8_t setup[8], uint8_t *data, uint32_t length)
 {
 	uint16_t value = usb_get_u16(setup + 2), index = usb_get_u16(setup + 4);
 	uint8_t recipient = setup[0] & 0x1F;
@@ -273,15 +273,15 @@ standard_request(struct usb_device *device, const uint8_t setup[8], uint8_t *dat
 	case USB_REQUEST_GET_CONFIGURATION:
 		return in ? give(data, length, &device->settings.value, 1) : USB_MODEL_STALL;
 	case USB_REQUEST_SET_CONFIGURATION:
-		return !in && value < 256 && standard_configure(device, value) == 0 ? 0 : USB_MODEL_STALL;
+		return !in && value < 256 && model_standard_configure(device, value) == 0 ? 0 : USB_MODEL_STALL;
 	case USB_REQUEST_GET_INTERFACE:
 		if (!in || !has_interface(device, index))
 			return USB_MODEL_STALL;
 		return give(data, length, &device->settings.alternate[index], 1);
 	case USB_REQUEST_SET_INTERFACE:
 		return !in && value < 256 && has_interface(device, index) &&
-				       device_is_claimed(device, index) &&
-				       standard_alternate(device, index, value) == 0
+				       model_device_is_claimed(device, index) &&
+				       model_standard_alternate(device, index, value) == 0
 			? 0
 			: USB_MODEL_STALL;
 	case USB_REQUEST_SET_ADDRESS:

@@ -14,7 +14,7 @@
 #define VIRTUAL_START_NS NS_PER_S
 
 uint64_t
-timer_now_ns(struct timer *timer)
+model_timer_now_ns(struct timer *timer)
 {
 	struct timespec now;
 
@@ -76,7 +76,7 @@ heap_take(struct timer *timer, struct usb_device *device)
 }
 
 int
-timer_reserve(struct timer *timer, size_t n_devices)
+model_timer_reserve(struct timer *timer, size_t n_devices)
 {
 	int r = 0;
 
@@ -97,7 +97,7 @@ timer_reserve(struct timer *timer, size_t n_devices)
 }
 
 void
-timer_arm(struct timer *timer, struct usb_device *device, uint64_t deadline_ns)
+model_timer_arm(struct timer *timer, struct usb_device *device, uint64_t deadline_ns)
 {
 	bool first;
 
@@ -117,7 +117,7 @@ timer_arm(struct timer *timer, struct usb_device *device, uint64_t deadline_ns)
 }
 
 void
-timer_remove(struct timer *timer, struct usb_device *device)
+model_timer_remove(struct timer *timer, struct usb_device *device)
 {
 	pthread_mutex_lock(&timer->lock);
 	if (device->heap_at > 0)
@@ -134,7 +134,7 @@ take_due_locked(struct timer *timer, uint64_t now_ns)
 	if (timer->n_heap == 0 || timer->heap[0]->heap_ns > now_ns)
 		return NULL;
 	/* A device in the heap is alive: unplugging takes it out before the list's reference goes. */
-	device = device_ref(timer->heap[0]);
+	device = model_device_ref(timer->heap[0]);
 	heap_take(timer, device);
 	return device;
 }
@@ -142,11 +142,11 @@ take_due_locked(struct timer *timer, uint64_t now_ns)
 static void
 serve_due(struct usb_device *device, uint64_t now_ns)
 {
-	device_enter(device);
+	model_device_enter(device);
 	device->armed_ns = 0;
-	device_due(device, now_ns);
-	device_leave(device);
-	device_unref(device);
+	model_device_due(device, now_ns);
+	model_device_leave(device);
+	model_device_unref(device);
 }
 
 static void *
@@ -156,7 +156,7 @@ timer_main(void *userdata)
 
 	pthread_mutex_lock(&timer->lock);
 	while (!timer->stop) {
-		uint64_t now_ns = timer_now_ns(timer);
+		uint64_t now_ns = model_timer_now_ns(timer);
 		struct usb_device *device = take_due_locked(timer, now_ns);
 
 		if (device) {
@@ -200,7 +200,7 @@ usb_model_pass(struct usb_backend *backend, uint64_t ns)
 }
 
 int
-timer_start(struct timer *timer, bool is_virtual)
+model_timer_start(struct timer *timer, bool is_virtual)
 {
 	pthread_condattr_t monotonic;
 	int r;
@@ -223,7 +223,7 @@ timer_start(struct timer *timer, bool is_virtual)
 }
 
 void
-timer_stop(struct timer *timer)
+model_timer_stop(struct timer *timer)
 {
 	if (!timer->has_thread)
 		return;
@@ -236,7 +236,7 @@ timer_stop(struct timer *timer)
 }
 
 void
-timer_fini(struct timer *timer)
+model_timer_fini(struct timer *timer)
 {
 	free(timer->heap);
 	pthread_cond_destroy(&timer->changed);
