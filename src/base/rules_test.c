@@ -37,10 +37,11 @@ test_rows(void **state)
 	for (i = 0; i < ADXI_RULE_COUNT; i++) {
 		const struct adxi_rule_info *info = adxi_rule_info((enum adxi_rule)i);
 
-		assert_true(strlen(info->title) > 10 && strlen(info->title) < 100);
-		assert_true(strlen(info->wanted) > 20);
-		assert_true(strlen(info->fix) > 10);
-		assert_true(info->wanted[strlen(info->wanted) - 1] == '.');
+		if (strlen(info->title) < 5 || strlen(info->title) > 100 ||
+		    strlen(info->wanted) < 20 || strlen(info->fix) < 10)
+			fail_msg("%s: title, wanted or fix is too short to help", info->id);
+		if (info->wanted[strlen(info->wanted) - 1] != '.')
+			fail_msg("%s: what is wanted is no sentence", info->id);
 		if (info->fix[strlen(info->fix) - 1] == '.')
 			fail_msg("%s: the fix ends with a full stop", info->id);
 		assert_true(!info->verdict || strlen(info->verdict) > 10);

@@ -4,13 +4,12 @@
 
 /**
  * @file object/classes.h
- * @brief OSObject and the containers as C sees them: what iig makes of interfaces/DriverKit.
+ * @brief OSObject and the containers: what iig makes of interfaces/DriverKit.
  *
- * Every object's struct is its super's and a pointer to its own storage; classes.h gives that storage's
- * types no members, the class's own file does.
+ * Every object's struct is its super's and a pointer to its own storage (ivars), whose type is in the
+ * class's own file.
  */
 
-#if __has_include(<DriverKit/OSSerialization.h>)
 #include <DriverKit/OSObject.h>
 #include <DriverKit/OSContainer.h>
 #include <DriverKit/OSString.h>
@@ -23,8 +22,5 @@
 #include <DriverKit/OSOrderedSet.h>
 #include <DriverKit/OSDictionary.h>
 #include <DriverKit/OSSerialization.h>
-#else
-#include "object/classes_by_hand.h"
-#endif
 
 #endif /* OBJECT_CLASSES_H */

@@ -234,6 +234,9 @@ kern_return_t
 OSObject_SetDispatchQueue_Impl(OSObject *self, const IODispatchQueueName name,
 			       IODispatchQueue *queue)
 {
+	/* Peers can call this, too: they can name no queue of ours, but nothing and proxies. */
+	if (!queue || OSIsRemote((OS_OBJECT *)queue))
+		return kIOReturnBadArgument;
 	return os_runtime.set_queue ? os_runtime.set_queue(self, name, queue)
 				    : kIOReturnUnsupported;
 }

@@ -237,6 +237,7 @@ static void
 test_allocate(void **state)
 {
 	OSObject *object = (OSObject *)&animal_ops;
+	IODispatchQueueName name = "Default";
 
 	assert_int_equal(OSObjectAllocate(NULL, &object), kIOReturnBadArgument);
 	assert_null(object);
@@ -248,7 +249,7 @@ test_allocate(void **state)
 	assert_true(OSObject_isEqualTo(object, BASE(object)));
 	assert_false(OSObject_isEqualTo(object, NULL));
 	assert_false(OSIsRemote(BASE(object)));
-	assert_int_equal(OSObject_CopyDispatchQueue(object, "Default", NULL), kIOReturnUnsupported);
+	assert_int_equal(OSObject_CopyDispatchQueue(object, name, NULL), kIOReturnUnsupported);
 	OSRelease(BASE(object));
 }
 
