@@ -13,6 +13,7 @@
 #include "base/rules.h"
 #include "channel/packet.h"
 #include "channel/region.h"
+#include "object/classes.h"
 #include "object/grant.h"
 
 static void
@@ -154,12 +155,11 @@ out:
  */
 
 struct ADXEndpoint {
-	struct OSMetaClassBase base;
+	struct OSObject super;
 	_Atomic bool present;          /* endpoint has not been taken */
 	struct adxi_endpoint endpoint; /* owned while present */
 };
 
-extern struct OSMetaClass OSObject_Class;
 extern struct OSMetaClass ADXEndpoint_Class;
 
 static void
@@ -218,7 +218,7 @@ static const struct OSClassHooks endpoint_hooks = {
 	.accept = endpoint_accept,
 };
 
-static void *endpoint_ops[16]; /* all inherited */
+static void *endpoint_ops[sizeof(struct OSObject_Ops) / sizeof(void *)]; /* all inherited */
 
 __attribute__((visibility("default"))) struct OSMetaClass ADXEndpoint_Class = {
 	.abi = OS_METACLASS_ABI,
@@ -249,10 +249,10 @@ adxi_endpoint_object(struct adxi_endpoint *endpoint)
 		adxi_endpoint_done(&end);
 		return NULL;
 	}
-	object->base.flags |= OS_OBJECT_INITIALISED;
+	object->super.super.flags |= OS_OBJECT_INITIALISED;
 	object->endpoint = end;
 	atomic_store(&object->present, true);
-	return &object->base;
+	return &object->super.super;
 }
 
 int
@@ -260,7 +260,7 @@ adxi_endpoint_take(OS_OBJECT *object, struct adxi_endpoint *ret_endpoint)
 {
 	struct ADXEndpoint *self = (struct ADXEndpoint *)OSMetaClassCast(object, &ADXEndpoint_Class);
 
-	if (!self || self->base.remote)
+	if (!self || self->super.super.remote)
 		return -EINVAL;
 	if (!atomic_exchange(&self->present, false))
 		return -EBADF;
