@@ -79,10 +79,10 @@ check_class(struct model *model, struct class *class)
 			 "class %s has a word that belongs on a method or a parameter", class->name);
 	if ((class->attributes & A_KERNEL) != 0 && !class->in_framework)
 		complain(model, class, class->where, IIG_KERNEL_CLASS,
-			 "class %s is KERNEL, but it is a driver's; take the word away", class->name);
+			 "class %s is KERNEL, but it is a driver's", class->name);
 	if (class->base_name == NULL) {
 		complain(model, class, class->where, IIG_NOT_OBJECT,
-			 "class %s has no base class; derive it from OSObject, or make it a struct",
+			 "class %s has no base class",
 			 class->name);
 		return;
 	}
@@ -91,7 +91,7 @@ check_class(struct model *model, struct class *class)
 			class->derives_object = true;
 		else
 			complain(model, class, class->where, IIG_NOT_OBJECT,
-				 "class %s derives from OSMetaClassBase; derive it from OSObject", class->name);
+				 "class %s derives from OSMetaClassBase", class->name);
 		return;
 	}
 	if (class->base == NULL) {
@@ -104,7 +104,7 @@ check_class(struct model *model, struct class *class)
 		class->derives_service |= strcmp(c->name, "IOService") == 0;
 	if (!class->derives_object)
 		complain(model, class, class->where, IIG_NOT_OBJECT,
-			 "class %s does not derive from OSObject; derive it, or make it a struct", class->name);
+			 "class %s does not derive from OSObject", class->name);
 }
 
 /* Words of a class hold for its methods. */
@@ -206,7 +206,7 @@ find_prototype(struct model *model, struct class *class, struct where where, con
 	}
 	if (owner == NULL) {
 		complain(model, class, where, IIG_TYPE_CLASS,
-			 "TYPE(%s): no class %s is known here; include the .iig that declares it", text, name);
+			 "TYPE(%s): no class %s is known here", text, name);
 		return NULL;
 	}
 	struct method *prototype = class_method(owner, method_name);
@@ -435,7 +435,7 @@ check_local_method(struct model *model, struct method *m)
 	}
 	if (m->is_template) {
 		complain(model, class, m->where, IIG_TEMPLATE,
-			 "%s::%s is a template; declare one method for each type", class->name, m->name);
+			 "%s::%s is a template", class->name, m->name);
 		return;
 	}
 	if (m->cname != NULL && m->is_virtual)
@@ -501,7 +501,7 @@ check_remote_method(struct model *model, struct method *m)
 
 	if (m->is_template) {
 		complain(model, class, m->where, IIG_TEMPLATE,
-			 "%s::%s is a template; declare one method for each type", class->name, m->name);
+			 "%s::%s is a template", class->name, m->name);
 		return;
 	}
 	if (m->cname != NULL)
@@ -511,20 +511,20 @@ check_remote_method(struct model *model, struct method *m)
 	if ((m->attributes & A_KERNEL) != 0 && !class->in_framework &&
 	    (class->attributes & A_KERNEL) == 0)
 		complain(model, class, m->where, IIG_KERNEL_CLASS,
-			 "%s::%s is KERNEL, but its class is a driver's; take the word away", class->name, m->name);
+			 "%s::%s is KERNEL, but its class is a driver's", class->name, m->name);
 	if (m->is_variadic)
 		complain(model, class, m->where, IIG_VARIADIC, "%s::%s takes a variable list of parameters",
 			 class->name, m->name);
 	if (m->body != NULL)
 		complain(model, class, m->where, IIG_BODY,
-			 "%s::%s has a body; write it as %s::%s_Impl in your source, or declare it LOCALONLY",
-			 class->name, m->name, class->name, m->name);
+			 "%s::%s has a body; write it as %s::%s_Impl in your source", class->name, m->name,
+			 class->name, m->name);
 	if (m->is_const)
 		complain(model, class, m->where, IIG_CONST_REMOTE, "%s::%s is remote and const", class->name,
 			 m->name);
 	if (!m->is_void && strcmp(m->returns_exact, "int") != 0)
 		complain(model, class, m->where, IIG_RETURN_TYPE,
-			 "%s::%s returns %s; a remote method returns kern_return_t or void", class->name, m->name,
+			 "%s::%s returns %s", class->name, m->name,
 			 m->returns);
 	if ((m->attributes & A_ASYNC) != 0 && (m->is_void || m->is_static || m->root != NULL || m->type_of != NULL))
 		complain(model, class, m->where, IIG_ASYNC_PLACE,
@@ -563,9 +563,8 @@ check_names(struct model *model, struct class *class)
 			continue;
 		if (m->root == NULL && inherited != NULL && method_is_remote(m))
 			complain(model, class, m->where, IIG_REDECLARED,
-				 "%s::%s hides %s::%s instead of overriding it; give it the same types and mark "
-				 "it virtual … override, or choose another name",
-				 class->name, m->name, inherited->class->name, inherited->name);
+				 "%s::%s hides %s::%s instead of overriding it", class->name, m->name,
+				 inherited->class->name, inherited->name);
 		for (size_t j = 0; j < i; j++) {
 			struct method *o = class->methods[j];
 
@@ -574,7 +573,7 @@ check_names(struct model *model, struct class *class)
 				continue;
 			if (method_is_remote(m) && method_is_remote(o))
 				complain(model, class, m->where, IIG_OVERLOADED,
-					 "%s::%s is overloaded; remote methods need names of their own",
+					 "%s::%s is overloaded",
 					 class->name, m->name);
 			else if (class->in_framework && m->cname == NULL && o->cname == NULL)
 				complain(model, class, m->where, IIG_CNAME_NEEDED,

@@ -56,6 +56,24 @@ same(const struct diag *a, const struct diag *b)
 	       a->where.column == b->where.column && strcmp(a->text, b->text) == 0;
 }
 
+/* What to do, for errors whose sentence is not clang's or the system's. */
+static const char *
+diag_fix(int number)
+{
+#define IIG_ERROR(n, name, wanted, fix) {n, fix},
+	static const struct {
+		int number;
+		const char *fix;
+	} fixes[] = {
+#include "errors.def"
+	};
+#undef IIG_ERROR
+	for (size_t i = 0; number > IIG_INCLUDE && i < sizeof fixes / sizeof fixes[0]; i++)
+		if (fixes[i].number == number)
+			return fixes[i].fix;
+	return NULL;
+}
+
 void
 diag_print(struct diags *diags, FILE *stream)
 {
@@ -72,5 +90,9 @@ diag_print(struct diags *diags, FILE *stream)
 				d->where.column, d->number, d->text);
 		else
 			fprintf(stream, "iig: error[IIG%03d]: %s\n", d->number, d->text);
+		const char *fix = diag_fix(d->number);
+
+		if (fix != NULL && d->where.file != NULL)
+			fprintf(stream, "%s:%u:%u: note: %s\n", d->where.file, d->where.line, d->where.column, fix);
 	}
 }

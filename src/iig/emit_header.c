@@ -233,12 +233,12 @@ emit_class(struct buffer *out, const struct class *class)
 		      "typedef struct %s_IVars %s_IVars;\n"
 		      "typedef struct %s_LocalIVars %s_LocalIVars;\n"
 		      "#endif\n"
-		      "#pragma GCC visibility push(%s)\n"
 		      "struct %s_IVars;\n"
 		      "struct %s_LocalIVars;\n"
+		      "#pragma GCC visibility push(%s)\n"
 		      "extern struct OSMetaClass %s_Class;\n"
 		      "#define g%sMetaClass (&%s_Class)\n\n",
-		      n, n, n, n, n, n, n, class->in_framework ? "default" : "hidden", n, n, n, n, n);
+		      n, n, n, n, n, n, n, n, n, class->in_framework ? "default" : "hidden", n, n, n);
 	buffer_printf(out,
 		      "#ifndef __cplusplus\n"
 		      "struct %s {\n"

@@ -296,7 +296,7 @@ scan_member(CXCursor cursor, CXCursor parent, CXClientData data)
 					       clang_getCanonicalType(clang_getCursorType(cursor)))));
 		else if (class->in_main)
 			diag_add(diags, front_where(front, cursor), IIG_MULTIPLE_BASES,
-				 "class %s has more than one base class; keep the one that derives from OSObject",
+				 "class %s has more than one base class",
 				 class->name);
 		break;
 	case CXCursor_CXXMethod:
@@ -328,7 +328,7 @@ scan_member(CXCursor cursor, CXCursor parent, CXClientData data)
 	case CXCursor_Constructor:
 	case CXCursor_Destructor:
 		diag_add(diags, front_where(front, cursor), IIG_CONSTRUCTOR,
-			 "class %s declares a constructor or destructor; do its work in init() and free()",
+			 "class %s declares a constructor or destructor",
 			 class->name);
 		break;
 	case CXCursor_ConversionFunction:
@@ -347,7 +347,7 @@ scan_member(CXCursor cursor, CXCursor parent, CXClientData data)
 		break;
 	case CXCursor_ClassDecl:
 		diag_add(diags, front_where(front, cursor), IIG_NAMESPACE,
-			 "class %s is declared in class %s; move it to the top level of the file", name,
+			 "class %s is declared in class %s", name,
 			 class->name);
 		break;
 	case CXCursor_EnumDecl:
@@ -457,7 +457,7 @@ top_class(struct front *front, CXCursor cursor, const struct source *source, siz
 	if (nested) {
 		if (in_main)
 			diag_add(model->diags, front_where(front, cursor), IIG_NAMESPACE,
-				 "class %s is not at the top level of the file; move it there", name);
+				 "class %s is not at the top level of the file", name);
 		return;
 	}
 	struct class *class = add_class(front, cursor, source, in_main);
@@ -495,8 +495,7 @@ scan_top(CXCursor cursor, CXCursor parent, CXClientData data)
 	case CXCursor_ClassTemplate:
 		if (in_main)
 			diag_add(front->model->diags, front_where(front, cursor), IIG_TEMPLATE,
-				 "class templates cannot be interfaces; put it into a header, inside of #if !__IIG "
-				 "if need be");
+				 "a class template cannot be an interface; #if !__IIG hides it from iig");
 		break;
 	case CXCursor_Namespace: {
 		struct top_scan inner = {front, true};

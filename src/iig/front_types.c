@@ -259,7 +259,7 @@ classify_pointer(struct front *front, struct param *param, CXType type)
 			param->form = is_const ? F_STRUCT_IN : F_STRUCT_OUT;
 		return;
 	}
-	refuse(param, IIG_SCALAR, "a type that cannot cross");
+	refuse(param, IIG_SCALAR, "of a type that has no place in a message");
 }
 
 static void
@@ -307,7 +307,7 @@ classify_array(struct front *front, struct param *param, CXType type)
 	} else if (take_struct(front, param, element)) {
 		param->form = is_const ? F_ARRAY_IN : F_ARRAY_OUT;
 	} else if (param->refusal == NULL) {
-		refuse(param, IIG_SCALAR, "an array of a type that cannot cross");
+		refuse(param, IIG_SCALAR, "an array of a type that has no place in a message");
 	}
 }
 
@@ -343,7 +343,7 @@ classify(struct front *front, struct param *param, CXType type)
 		if (take_scalar(front, param, type))
 			param->form = F_VALUE;
 		else
-			refuse(param, IIG_SCALAR, "a type that cannot cross");
+			refuse(param, IIG_SCALAR, "of a type that has no place in a message");
 		break;
 	}
 }

@@ -348,6 +348,13 @@ text_implementation(struct buffer *out, const char *text, size_t length)
 		} else if (rest >= 19 && memcmp(text + first, "@iig implementation", 19) == 0) {
 			inside = true;
 		} else if (inside) {
+			size_t star = at;
+
+			/* A comment's own stars are no code. */
+			while (star < end && isspace((unsigned char)text[star]))
+				star++;
+			if (star < end && text[star] == '*' && (star + 1 == end || text[star + 1] == ' '))
+				at = star + 1;
 			buffer_add(out, text + at, end - at);
 			buffer_puts(out, "\n");
 		}
