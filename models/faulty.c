@@ -60,7 +60,7 @@ struct faulty {
 };
 
 static const uint8_t device_descriptor[] = {
-	18, 1, USB_MODEL_U16(0x0110), 0xFF, 0, 0, 64,
+	18, 1, USB_MODEL_U16(0x0110), 0, 0, 0, 64,
 	USB_MODEL_U16(0x1209), USB_MODEL_U16(0x0004), USB_MODEL_U16(0x0100), 1, 2, 3, 1,
 };
 

@@ -34,7 +34,7 @@ struct loopback {
 };
 
 static const uint8_t device_descriptor[] = {
-	18, 1, USB_MODEL_U16(0x0200), 0xFF, 0, 0, 64,
+	18, 1, USB_MODEL_U16(0x0200), 0, 0, 0, 64,
 	USB_MODEL_U16(0x1209), USB_MODEL_U16(0x0002), USB_MODEL_U16(0x0100), 1, 2, 3, 1,
 };
 

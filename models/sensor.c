@@ -71,7 +71,7 @@ struct sensor {
 };
 
 static const uint8_t device_descriptor[] = {
-	18, 1, USB_MODEL_U16(0x0200), 0xFF, 0, 0, 64,
+	18, 1, USB_MODEL_U16(0x0200), 0, 0, 0, 64,
 	USB_MODEL_U16(0x1209), USB_MODEL_U16(0x0001), USB_MODEL_U16(0x0100), 1, 2, 3, 1,
 };
 
