@@ -134,7 +134,7 @@ invoke_later(OS_OBJECT *self, const struct OSMethod *method, struct OSMessage *m
 	OSReplyCurrent(&(struct OSMessage){ 0 });
 	assert_null(OSReplyDefer());
 	OSReplyCurrent(NULL);
-	kept = OSReplyDefer();
+	__atomic_store_n(&kept, OSReplyDefer(), __ATOMIC_RELEASE);
 	assert_non_null(kept);
 	assert_null(OSReplyDefer());
 	OSReplyCurrent(NULL);
