@@ -25,7 +25,7 @@ static void
 test_list(void **state)
 {
 	struct adxi_list head = ADXI_LIST_INIT(head), other = ADXI_LIST_INIT(other);
-	struct item items[4] = { { 0 }, { 1 }, { 2 }, { 3 } }, *item, *next;
+	struct item items[4] = {{0}, {1}, {2}, {3}}, *item, *next;
 	int expected = 0;
 
 	assert_true(adxi_list_is_empty(&head));
@@ -38,9 +38,10 @@ test_list(void **state)
 	assert_true(adxi_list_is_empty(&other));
 	assert_int_equal(adxi_list_count(&head), 4);
 	ADXI_LIST_EACH(item, &head, link)
-		assert_int_equal(item->value, expected++);
+	assert_int_equal(item->value, expected++);
 	assert_int_equal(expected, 4);
-	ADXI_LIST_EACH_SAFE(item, next, &head, link) {
+	ADXI_LIST_EACH_SAFE(item, next, &head, link)
+	{
 		if (item->value % 2)
 			adxi_list_remove(&item->link);
 	}
@@ -52,7 +53,7 @@ test_list(void **state)
 static void
 test_buf(void **state)
 {
-	struct adxi_buf buf = { 0 };
+	struct adxi_buf buf = {0};
 	size_t len = 0;
 	char *text;
 	int i;
@@ -188,9 +189,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_list),  cmocka_unit_test(test_buf),
+		cmocka_unit_test(test_list),    cmocka_unit_test(test_buf),
 		cmocka_unit_test(test_cleanup), cmocka_unit_test(test_check),
-		cmocka_unit_test(test_clock), cmocka_unit_test(test_log),
+		cmocka_unit_test(test_clock),   cmocka_unit_test(test_log),
 	};
 
 	setenv("AMBIDEXT_LOG", "test.*:debug,test.quiet:error,nonsense:what", 1);

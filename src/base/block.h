@@ -6,8 +6,9 @@
  * @file base/block.h
  * @brief Blocks, for code that is compiled without -fblocks: the compilers' common layout.
  *
- * Call one with the function type that fits: ((bool (*)(void *, OSObject *))adxi_block_invoke(b))(b, object).
- * The runtime is there in each process that makes blocks, so it is looked up weakly.
+ * Call one with the function type that fits: ((bool (*)(void *, OSObject
+ * *))adxi_block_invoke(b))(b, object). The runtime is there in each process that makes blocks, so
+ * it is looked up weakly.
  */
 
 #include <stddef.h>

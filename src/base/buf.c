@@ -14,7 +14,7 @@ adxi_buf_done(struct adxi_buf *buf)
 	if (!buf)
 		return;
 	free(buf->data);
-	*buf = (struct adxi_buf){ .limit = buf->limit };
+	*buf = (struct adxi_buf){.limit = buf->limit};
 }
 
 int

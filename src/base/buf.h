@@ -16,11 +16,12 @@
 #include <stdint.h>
 
 struct adxi_buf {
-	uint8_t *data;   /* owned; len bytes, and a NUL that is not counted once anything was put in */
+	uint8_t *
+		data; /* owned; len bytes, and a NUL that is not counted once anything was put in */
 	size_t len;
 	size_t capacity;
-	size_t limit;    /* appends that would exceed it fail with -EMSGSIZE; 0: none */
-	int error;       /* 0, -ENOMEM, -EMSGSIZE */
+	size_t limit; /* appends that would exceed it fail with -EMSGSIZE; 0: none */
+	int error;    /* 0, -ENOMEM, -EMSGSIZE */
 };
 
 /** Free the storage; the buffer is empty and good again (limit kept). NULL is allowed. */
@@ -40,7 +41,8 @@ int adxi_buf_vprintf(struct adxi_buf *buf, const char *fmt, va_list ap)
 
 /** Text so far, NUL-terminated, borrowed until the next append. "" when empty. */
 const char *adxi_buf_text(const struct adxi_buf *buf);
-/** Move the bytes out: malloc'd and NUL-terminated, the caller frees. NULL if failed; empty afterwards. */
+/** Move the bytes out: malloc'd and NUL-terminated, the caller frees. NULL if failed; empty
+ * afterwards. */
 char *adxi_buf_take(struct adxi_buf *buf, size_t *ret_len);
 
 #endif /* BASE_BUF_H */

@@ -22,10 +22,13 @@ struct adxi_list {
 	struct adxi_list *next;
 };
 
-#define ADXI_LIST_INIT(head) { &(head), &(head) }
+#define ADXI_LIST_INIT(head)                                                                       \
+	{                                                                                          \
+		&(head), &(head)                                                                   \
+	}
 
 #define adxi_container_of(pointer, type, member)                                                   \
-	((type *)(void *)((char *)(pointer) - offsetof(type, member)))
+	((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 static inline void
 adxi_list_init(struct adxi_list *link)
@@ -101,8 +104,7 @@ adxi_list_count(const struct adxi_list *head)
 #define ADXI_LIST_EACH_SAFE(item, after, head, member)                                             \
 	for ((item) = adxi_container_of((head)->next, __typeof__(*(item)), member),                \
 	    (after) = adxi_container_of((item)->member.next, __typeof__(*(item)), member);         \
-	     &(item)->member != (head);                                                            \
-	     (item) = (after),                                                                     \
+	     &(item)->member != (head); (item) = (after),                                          \
 	    (after) = adxi_container_of((after)->member.next, __typeof__(*(after)), member))
 
 #endif /* BASE_LIST_H */

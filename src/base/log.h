@@ -6,10 +6,10 @@
  * @file base/log.h
  * @brief One line per event: "<time> <program>[<pid>] <level> <topic>: <text>".
  *
- * A file that logs defines LOG_TOPIC before it includes this. Libraries log at debug and trace only;
- * programs log each failure once, where it is handled. Nothing is written unless a program asked with
- * adxi_log_setup() or the user did: AMBIDEXT_LOG=channel:debug,usb.*:trace,info
- * (pairs topic:level; a level alone is the default for all topics; the most special topic wins).
+ * A file that logs defines LOG_TOPIC before it includes this. Libraries log at debug and trace
+ * only; programs log each failure once, where it is handled. Nothing is written unless a program
+ * asked with adxi_log_setup() or the user did: AMBIDEXT_LOG=channel:debug,usb.*:trace,info (pairs
+ * topic:level; a level alone is the default for all topics; the most special topic wins).
  *
  * Threads: [any]. A line is one write(), newlines in the text become spaces.
  */

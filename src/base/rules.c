@@ -14,7 +14,7 @@ enum { TELL_LINE_LEN = 1536, TELL_REPEATS_SHOWN = 10, TELL_SEEN = 512 };
 
 static const struct adxi_rule_info rule_table[ADXI_RULE_COUNT] = {
 #define RULE(id_, title_, wanted_, fix_, verdict_, strict_)                                        \
-	[ADXI_RULE_##id_] = { #id_, title_, wanted_, fix_, verdict_, strict_ },
+	[ADXI_RULE_##id_] = {#id_, title_, wanted_, fix_, verdict_, strict_},
 #include "base/rules.def"
 #undef RULE
 };
@@ -25,8 +25,8 @@ static adxi_tell_sink *tell_sink;
 static void *tell_context;
 static bool tell_started;
 
-/* How often a text was told. Two texts that fall on one place push each other out: then a repeat too many is
- * shown, never one too few. */
+/* How often a text was told. Two texts that fall on one place push each other out: then a repeat
+ * too many is shown, never one too few. */
 static struct tell_seen {
 	uint64_t hash;
 	uint64_t count;
@@ -37,7 +37,7 @@ static _Thread_local char tell_last[TELL_LINE_LEN];
 const struct adxi_rule_info *
 adxi_rule_info(enum adxi_rule rule)
 {
-	static const struct adxi_rule_info unknown = { "T0", "", "", "", NULL, false };
+	static const struct adxi_rule_info unknown = {"T0", "", "", "", NULL, false};
 
 	return (unsigned)rule < ADXI_RULE_COUNT ? &rule_table[rule] : &unknown;
 }
@@ -103,7 +103,7 @@ tell_count_locked(enum adxi_rule rule, const char *text)
 		hash = (hash ^ (uint8_t)*text) * 0x100000001b3u;
 	seen = &tell_seen[hash % TELL_SEEN];
 	if (seen->hash != hash)
-		*seen = (struct tell_seen){ .hash = hash };
+		*seen = (struct tell_seen){.hash = hash};
 	return ++seen->count;
 }
 

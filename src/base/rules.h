@@ -7,8 +7,9 @@
  * @brief Telling why: each refusal, drop and portability verdict is one numbered rule.
  *
  * rules.def holds one row a rule: id, title, what is wanted, the fix, and what macOS would do
- * (the verdict; empty where macOS behaves the same or the rule is ours). `dext explain ID` prints the row.
- * Telling writes one line to the log: "[T27] <what was found, with names, ids and both values>; <fix>".
+ * (the verdict; empty where macOS behaves the same or the rule is ours). `dext explain ID` prints
+ * the row. Telling writes one line to the log: "[T27] <what was found, with names, ids and both
+ * values>; <fix>".
  */
 
 #include <stdbool.h>
@@ -36,8 +37,9 @@ const struct adxi_rule_info *adxi_rule_info(enum adxi_rule rule);
 const struct adxi_rule_info *adxi_rule_find(const char *id);
 
 /**
- * Tell that @p rule was met. The text says what was found: object names, ids, the values that disagree.
- * Written where log lines go; repeats of the same rule with the same text are counted, not repeated, after the 10th.
+ * Tell that @p rule was met. The text says what was found: object names, ids, the values that
+ * disagree. Written where log lines go; repeats of the same rule with the same text are counted,
+ * not repeated, after the 10th.
  *
  * @return true if strict mode is on and the caller must fail as macOS would
  * @thread [any]
@@ -48,9 +50,9 @@ bool adxi_tell(enum adxi_rule rule, const char *fmt, ...) __attribute__((format(
 bool adxi_strict(void);
 
 /**
- * Where lines go. Default: none in a library (invariant: no library prints unless asked), except when
- * AMBIDEXT_EXPLAIN=stderr. dexts' and hosts' main() installs stderr, which dextd collects; the client library
- * installs one that sends the line to dextd.
+ * Where lines go. Default: none in a library (invariant: no library prints unless asked), except
+ * when AMBIDEXT_EXPLAIN=stderr. dexts' and hosts' main() installs stderr, which dextd collects; the
+ * client library installs one that sends the line to dextd.
  */
 typedef void adxi_tell_sink(void *context, const char *rule_id, const char *line);
 void adxi_tell_set_sink(adxi_tell_sink *sink, void *context);

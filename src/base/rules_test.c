@@ -60,7 +60,7 @@ test_rows(void **state)
 static void
 test_tell(void **state)
 {
-	struct heard heard = { 0 };
+	struct heard heard = {0};
 
 	adxi_tell_set_sink(hear, &heard);
 	/* Strict is on (main), so a strict rule must fail and another must not. */
@@ -85,7 +85,7 @@ test_tell(void **state)
 static void
 test_repeats(void **state)
 {
-	struct heard heard = { 0 };
+	struct heard heard = {0};
 	int i;
 
 	adxi_tell_set_sink(hear, &heard);

@@ -242,8 +242,7 @@ OSArray_removeObject(OSArray *self, uint32_t index)
 		return;
 	old = iv->items[index];
 	iv->count--;
-	memmove(iv->items + index, iv->items + index + 1,
-		(iv->count - index) * sizeof *iv->items);
+	memmove(iv->items + index, iv->items + index + 1, (iv->count - index) * sizeof *iv->items);
 	adxi_release(old);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Where a call goes: over a channel, to a native object of this process, or to whom an action names. */
+/* Where a call goes: over a channel, to a native object of this process, or to whom an action
+ * names. */
 
 #include <errno.h>
 #include <pthread.h>
@@ -99,9 +100,9 @@ OSDeliver(struct OSMessage *message)
  */
 
 struct waiting_reply {
-	struct OSReply reply;        /* base */
-	struct OSMessage *into;      /* borrowed: the caller's, who waits */
-	pthread_mutex_t lock;        /* guards answered */
+	struct OSReply reply;   /* base */
+	struct OSMessage *into; /* borrowed: the caller's, who waits */
+	pthread_mutex_t lock;   /* guards answered */
 	pthread_cond_t cond;
 	bool answered;
 };
@@ -110,7 +111,8 @@ static void
 waiting_send(struct OSReply *reply, IOReturn status, const struct OSSpan *spans, uint32_t n_spans,
 	     OS_OBJECT *const *objects, uint32_t n_objects)
 {
-	/* The caller's stack: it returns as soon as it sees answered, so nothing is touched after unlock. */
+	/* The caller's stack: it returns as soon as it sees answered, so nothing is touched after
+	 * unlock. */
 	struct waiting_reply *waiting = (struct waiting_reply *)reply;
 
 	(void)pthread_mutex_lock(&waiting->lock);
@@ -181,7 +183,7 @@ OSInvoke(const struct OSCall *call, struct OSMessage *ret_reply)
 struct async_reply {
 	struct OSReply reply; /* base */
 	OSInvokeDone *done;
-	void *context;        /* borrowed: the caller's */
+	void *context; /* borrowed: the caller's */
 };
 
 static void
@@ -190,7 +192,7 @@ async_send(struct OSReply *reply, IOReturn status, const struct OSSpan *spans, u
 {
 	struct async_reply *async = (struct async_reply *)reply;
 	size_t size = OSSpansSize(spans, n_spans);
-	struct OSMessage message = { .status = status };
+	struct OSMessage message = {.status = status};
 	uint64_t *content = NULL;
 
 	if (size == SIZE_MAX || n_objects > OS_MESSAGE_MAX_OBJECTS) {
@@ -236,7 +238,7 @@ OSInvokeAsync(const struct OSCall *call, OSInvokeDone *done, void *context)
 	async = malloc(sizeof *async);
 	if (!async)
 		return kIOReturnNoMemory;
-	*async = (struct async_reply){ .reply.send = async_send, .done = done, .context = context };
+	*async = (struct async_reply){.reply.send = async_send, .done = done, .context = context};
 	message = OSMessageFromCall(call, &async->reply);
 	if (!message) {
 		free(async);

@@ -14,7 +14,8 @@
 
 enum { CLASS_BUCKETS = 256 };
 
-/* Guards the buckets and the filling of records; a record that carries OS_CLASS_REGISTERED does not change. */
+/* Guards the buckets and the filling of records; a record that carries OS_CLASS_REGISTERED does not
+ * change. */
 static pthread_rwlock_t class_lock = PTHREAD_RWLOCK_INITIALIZER;
 
 struct class_entry {
@@ -52,17 +53,23 @@ check_record(const struct OSMetaClass *meta)
 	uint32_t i;
 
 	if (meta->abi != OS_METACLASS_ABI)
-		adxi_die("ambidext: class %s was compiled for object model version %u, this library has %u; "
-			 "build it again with this iig", meta->name, meta->abi, OS_METACLASS_ABI);
-	if (super && (meta->ops_size < super->ops_size || meta->instance_size < super->instance_size))
-		adxi_die("ambidext: class %s is smaller than its super class %s (object %u < %u or ops %u < %u "
-			 "bytes); build both with the same headers", meta->name, super->name,
-			 meta->instance_size, super->instance_size, meta->ops_size, super->ops_size);
+		adxi_die("ambidext: class %s was compiled for object model version %u, this "
+			 "library has %u; "
+			 "build it again with this iig",
+			 meta->name, meta->abi, OS_METACLASS_ABI);
+	if (super &&
+	    (meta->ops_size < super->ops_size || meta->instance_size < super->instance_size))
+		adxi_die("ambidext: class %s is smaller than its super class %s (object %u < %u or "
+			 "ops %u < %u "
+			 "bytes); build both with the same headers",
+			 meta->name, super->name, meta->instance_size, super->instance_size,
+			 meta->ops_size, super->ops_size);
 	for (i = 1; i < meta->n_methods; i++)
 		if (meta->methods[i - 1].id >= meta->methods[i].id)
-			adxi_die("ambidext: methods of class %s are not sorted by id (%s after %s); build it "
-				 "again with iig", meta->name, meta->methods[i].name,
-				 meta->methods[i - 1].name);
+			adxi_die("ambidext: methods of class %s are not sorted by id (%s after "
+				 "%s); build it "
+				 "again with iig",
+				 meta->name, meta->methods[i].name, meta->methods[i - 1].name);
 }
 
 static void
@@ -216,7 +223,7 @@ const struct OSMetaClass *
 OSDispatchClass(OS_OBJECT *self, OSDispatchMethod supermethod)
 {
 	const struct OSMetaClass *class = NULL;
-	const IORPC rpc = { .ret_class = &class };
+	const IORPC rpc = {.ret_class = &class};
 
 	if (supermethod(self, rpc) != kIOReturnSuccess)
 		return NULL;

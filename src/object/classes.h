@@ -6,8 +6,8 @@
  * @file object/classes.h
  * @brief OSObject and the containers: what iig makes of interfaces/DriverKit.
  *
- * Every object's struct is its super's and a pointer to its own storage (ivars), whose type is in the
- * class's own file.
+ * Every object's struct is its super's and a pointer to its own storage (ivars), whose type is in
+ * the class's own file.
  */
 
 #include <DriverKit/OSObject.h>

@@ -186,7 +186,7 @@ OSDictionaryApply(OSDictionaryPtr dictionary, OSDictionaryApplier applier)
 bool
 OSDictionaryApply_f(OSDictionaryPtr dictionary, void *context, OSDictionaryApplierFunction applier)
 {
-	struct applying applying = { context, applier };
+	struct applying applying = {context, applier};
 
 	return dictionary && OSDictionary_iteratePairs_f(dictionary, &applying, apply_pair);
 }
@@ -293,15 +293,15 @@ static const struct {
 	uint64_t type;
 	const char *name;
 } collection_types[] = {
-	{ &OSSet_Class, kOSCollectionTypeSet, "Set" },
-	{ &OSArray_Class, kOSCollectionTypeArray, "Array" },
-	{ &OSBoolean_Class, kOSCollectionTypeBoolean, "Boolean" },
-	{ &OSData_Class, kOSCollectionTypeData, "Data" },
-	{ &OSDictionary_Class, kOSCollectionTypeDictionary, "Dictionary" },
-	{ &OSNumber_Class, kOSCollectionTypeNumber, "Number" },
-	{ &OSSerialization_Class, kOSCollectionTypeSerialization, "Serialization" },
-	{ &OSString_Class, kOSCollectionTypeString, "String" },
-	{ &OSString_Class, kOSCollectionTypeSymbol, "Symbol" },
+	{&OSSet_Class, kOSCollectionTypeSet, "Set"},
+	{&OSArray_Class, kOSCollectionTypeArray, "Array"},
+	{&OSBoolean_Class, kOSCollectionTypeBoolean, "Boolean"},
+	{&OSData_Class, kOSCollectionTypeData, "Data"},
+	{&OSDictionary_Class, kOSCollectionTypeDictionary, "Dictionary"},
+	{&OSNumber_Class, kOSCollectionTypeNumber, "Number"},
+	{&OSSerialization_Class, kOSCollectionTypeSerialization, "Serialization"},
+	{&OSString_Class, kOSCollectionTypeString, "String"},
+	{&OSString_Class, kOSCollectionTypeSymbol, "Symbol"},
 };
 
 uint64_t

@@ -31,7 +31,8 @@ adxi_hash(const void *object)
 	uint64_t value = 0;
 
 	if (is(object, &OSString_Class))
-		return adxi_hash_bytes(OSString_getCStringNoCopy(object), OSString_getLength(object));
+		return adxi_hash_bytes(OSString_getCStringNoCopy(object),
+				       OSString_getLength(object));
 	if (is(object, &OSData_Class)) {
 		/* Equal to a string, with or without its NUL. */
 		const uint8_t *bytes = OSData_getBytesNoCopy(object);

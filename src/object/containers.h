@@ -6,9 +6,10 @@
  * @file object/containers.h
  * @brief Containers in plain C, for the daemon, the channel and the client library.
  *
- * The classes' own functions (OSString_withCString, OSDictionary_setObject, ...) come from interfaces/DriverKit;
- * here are short forms for code that builds and reads property dictionaries. Objects are given as
- * void pointers, so that no casts are needed; NULL is allowed as the dictionary or object that is read.
+ * The classes' own functions (OSString_withCString, OSDictionary_setObject, ...) come from
+ * interfaces/DriverKit; here are short forms for code that builds and reads property dictionaries.
+ * Objects are given as void pointers, so that no casts are needed; NULL is allowed as the
+ * dictionary or object that is read.
  *
  * Threads: as the containers: none of it locks. Different objects may be used on different threads.
  */
@@ -107,14 +108,15 @@ OSString *adxi_string_bytes(const char *bytes, size_t len);
 bool adxi_data_set_length(OSData *data, size_t len);
 void *adxi_data_bytes(OSData *data);
 
-/** A copy of containers all the way down; values that cannot change are shared. +1. NULL: no memory or nested
- *  deeper than 64. Objects of other classes are shared too. */
+/** A copy of containers all the way down; values that cannot change are shared. +1. NULL: no memory
+ * or nested deeper than 64. Objects of other classes are shared too. */
 OSObject *adxi_copy_deep(const void *object);
 
 /* Text. Nested deeper than 64: cut with "...". 0, -ENOMEM, -EMSGSIZE. */
 /** One line as ioreg prints it: {"key"=1,"other"=("a","b"),"flag"=Yes,"data"=<0102>}. */
 int adxi_object_describe(const void *object, struct adxi_buf *buf);
-/** JSON; data as "base64:..." strings, sets as arrays, other objects as strings. @p indent: 0: one line. */
+/** JSON; data as "base64:..." strings, sets as arrays, other objects as strings. @p indent: 0: one
+ * line. */
 int adxi_object_json(const void *object, struct adxi_buf *buf, unsigned indent);
 /** A JSON string with quotes. Bytes that are no UTF-8 become U+FFFD. */
 int adxi_json_string(const char *text, size_t len, struct adxi_buf *buf);

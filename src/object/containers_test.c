@@ -10,7 +10,7 @@
 
 #include "object/containers.h"
 
-#define OWNED adxi_cleanup(adxi_releasep)
+#define OWNED        adxi_cleanup(adxi_releasep)
 #define BASE(object) ((OSMetaClassBase *)(object))
 
 static void
@@ -180,7 +180,7 @@ test_sets(void **state)
 	OWNED OSOrderedSet *ordered = OSOrderedSet_withCapacity_f(0, NULL, order_numbers);
 	OWNED OSOrderedSet *plain = OSOrderedSet_withCapacity_f(0, NULL, NULL);
 	OWNED OSString *a = OSString_withCString("a");
-	static const uint64_t values[] = { 3, 9, 1, 9, 5 }, sorted[] = { 9, 9, 5, 3, 1 };
+	static const uint64_t values[] = {3, 9, 1, 9, 5}, sorted[] = {9, 9, 5, 3, 1};
 	uint64_t value;
 	uint32_t i;
 
@@ -249,7 +249,8 @@ test_dictionary(void **state)
 		assert_int_equal(number, i * 2);
 		assert_string_equal(adxi_string_text(adxi_dict_pair(dict, i, &value)), name);
 	}
-	assert_ptr_equal(OSDictionary_getObject(dict, (OSObject *)key), adxi_dict_get(dict, "key7"));
+	assert_ptr_equal(OSDictionary_getObject(dict, (OSObject *)key),
+			 adxi_dict_get(dict, "key7"));
 	for (i = 0; i < 1000; i += 2) {
 		snprintf(name, sizeof name, "key%u", i);
 		adxi_dict_remove(dict, name);
@@ -272,8 +273,8 @@ test_dictionary(void **state)
 	assert_true(OSDictionary_isEqualToDictionaryForKeys(dict, other, (OSCollection *)keys));
 	assert_int_equal(adxi_array_append_string(keys, "inner"), 0);
 	assert_false(OSDictionary_isEqualToDictionaryForKeys(dict, other, (OSCollection *)keys));
-	assert_true(OSDictionary_iteratePairs_f(dict, (void *)(uintptr_t)"key7", stop_at_key));
-	assert_false(OSDictionary_iteratePairs_f(dict, (void *)(uintptr_t)"key8", stop_at_key));
+	assert_true(OSDictionary_iteratePairs_f(dict, (void *)(uintptr_t) "key7", stop_at_key));
+	assert_false(OSDictionary_iteratePairs_f(dict, (void *)(uintptr_t) "key8", stop_at_key));
 	assert_true(OSDictionary_merge(dict, other));
 	assert_true(adxi_equal(dict, other));
 	assert_null(adxi_dict_get_string(dict, "inner"));
@@ -305,7 +306,7 @@ test_copy_too_deep(void **state)
 static void
 assert_text(int (*write)(const void *, struct adxi_buf *), const void *object, const char *expected)
 {
-	struct adxi_buf buf = { 0 };
+	struct adxi_buf buf = {0};
 
 	assert_int_equal(write(object, &buf), 0);
 	assert_string_equal(adxi_buf_text(&buf), expected);
@@ -329,7 +330,7 @@ test_text(void **state)
 {
 	OWNED OSDictionary *dict = adxi_dict_new(), *odd = adxi_dict_new();
 	OWNED OSArray *array = adxi_array_new();
-	struct adxi_buf buf = { 0 };
+	struct adxi_buf buf = {0};
 
 	adxi_dict_set_string(dict, "s", "q\"\\\n\xff<\xc3\xa9");
 	adxi_dict_set_number(dict, "n", UINT64_MAX, 64);
@@ -348,12 +349,13 @@ test_text(void **state)
 	assert_text(json_pretty, array, "[\n  1.5,\n  false\n]");
 	assert_text(json_line, NULL, "null");
 	assert_int_equal(adxi_object_plist(dict, &buf), 0);
-	assert_non_null(strstr(adxi_buf_text(&buf),
-			       "<plist version=\"1.0\">\n<dict>\n\t<key>s</key>\n\t<string>q\"\\\n"
-			       "\xef\xbf\xbd&lt;\xc3\xa9</string>\n\t<key>n</key>\n"
-			       "\t<integer>18446744073709551615</integer>\n\t<key>b</key>\n\t<true/>\n"
-			       "\t<key>d</key>\n\t<data>AAECAw==</data>\n\t<key>a</key>\n\t<array>\n"
-			       "\t\t<real>1.5</real>\n\t\t<false/>\n\t</array>\n</dict>\n</plist>\n"));
+	assert_non_null(
+		strstr(adxi_buf_text(&buf),
+		       "<plist version=\"1.0\">\n<dict>\n\t<key>s</key>\n\t<string>q\"\\\n"
+		       "\xef\xbf\xbd&lt;\xc3\xa9</string>\n\t<key>n</key>\n"
+		       "\t<integer>18446744073709551615</integer>\n\t<key>b</key>\n\t<true/>\n"
+		       "\t<key>d</key>\n\t<data>AAECAw==</data>\n\t<key>a</key>\n\t<array>\n"
+		       "\t\t<real>1.5</real>\n\t\t<false/>\n\t</array>\n</dict>\n</plist>\n"));
 	adxi_buf_done(&buf);
 	OSDictionary_setObject(odd, (OSObject *)kOSBooleanTrue, BASE(array));
 	assert_int_equal(adxi_object_plist(odd, &buf), -EINVAL);
@@ -371,9 +373,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_string),	   cmocka_unit_test(test_number),
-		cmocka_unit_test(test_boolean),	   cmocka_unit_test(test_data),
-		cmocka_unit_test(test_array),	   cmocka_unit_test(test_sets),
+		cmocka_unit_test(test_string),     cmocka_unit_test(test_number),
+		cmocka_unit_test(test_boolean),    cmocka_unit_test(test_data),
+		cmocka_unit_test(test_array),      cmocka_unit_test(test_sets),
 		cmocka_unit_test(test_dictionary), cmocka_unit_test(test_copy_too_deep),
 		cmocka_unit_test(test_text),
 	};

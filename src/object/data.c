@@ -131,7 +131,8 @@ OSData_appendBytes(OSData *self, const void *bytes, size_t numBytes)
 bool
 OSData_appendData(OSData *self, const OSData *data)
 {
-	return data && OSData_appendBytes(self, OSData_getBytesNoCopy(data), OSData_getLength(data));
+	return data &&
+	       OSData_appendBytes(self, OSData_getBytesNoCopy(data), OSData_getLength(data));
 }
 
 bool

@@ -21,7 +21,7 @@ struct OSDictionary_IVars {
 	struct pair *pairs; /* owned */
 	uint32_t count;
 	uint32_t capacity;
-	uint32_t *index;    /* owned: pair number + 1, 0 empty; NULL while there are few pairs */
+	uint32_t *index; /* owned: pair number + 1, 0 empty; NULL while there are few pairs */
 	uint32_t index_mask;
 };
 
@@ -36,7 +36,7 @@ struct wanted {
 static struct wanted
 wanted_object(const OSObject *key)
 {
-	return (struct wanted){ .hash = adxi_hash(key), .key = key };
+	return (struct wanted){.hash = adxi_hash(key), .key = key};
 }
 
 static struct wanted
@@ -44,7 +44,7 @@ wanted_text(const char *text)
 {
 	size_t len = strlen(text);
 
-	return (struct wanted){ .hash = adxi_hash_bytes(text, len), .text = text, .len = len };
+	return (struct wanted){.hash = adxi_hash_bytes(text, len), .text = text, .len = len};
 }
 
 static bool
@@ -165,7 +165,7 @@ OSDictionary_flushCollection_Impl(OSDictionary *self)
 		return;
 	/* Empty before the first release, which may run somebody's free(). */
 	old = *self->ivars;
-	*self->ivars = (struct OSDictionary_IVars){ 0 };
+	*self->ivars = (struct OSDictionary_IVars){0};
 	for (i = 0; i < old.count; i++) {
 		adxi_release(old.pairs[i].key);
 		adxi_release(old.pairs[i].value);
@@ -308,7 +308,7 @@ OSDictionary_isEqualToDictionary(const OSDictionary *self, const OSDictionary *a
 		return false;
 	for (i = 0; i < adxi_dict_count(self); i++) {
 		const struct pair *mine = &self->ivars->pairs[i];
-		struct wanted wanted = { .hash = mine->hash, .key = mine->key };
+		struct wanted wanted = {.hash = mine->hash, .key = mine->key};
 		const struct pair *theirs = dict_find(aDictionary, &wanted);
 
 		if (!theirs || !adxi_equal(mine->value, theirs->value))
@@ -334,7 +334,7 @@ bool
 OSDictionary_isEqualToDictionaryForKeys(const OSDictionary *self, const OSDictionary *aDictionary,
 					const OSCollection *keys)
 {
-	struct compare compare = { self, aDictionary };
+	struct compare compare = {self, aDictionary};
 
 	return aDictionary && keys && !OSCollection_iterateObjects_f(keys, &compare, pair_differs);
 }

@@ -121,7 +121,7 @@ test_blocks(void **)
 {
 	OSDictionaryPtr dict = OSDictionaryCreate();
 	OSArrayPtr array = OSArrayCreate();
-	struct block block = { nullptr, 0, 0, (void (*)(void))count_objects, 2 };
+	struct block block = {nullptr, 0, 0, (void (*)(void))count_objects, 2};
 
 	for (unsigned i = 0; i < 3; i++)
 		OSArraySetUInt64Value(array, kOSArrayAppend, i);

@@ -12,7 +12,7 @@ static uint64_t seed[2];
 static void
 seed_read(void)
 {
-	struct timespec ts = { 0 };
+	struct timespec ts = {0};
 
 	if (getrandom(seed, sizeof seed, GRND_NONBLOCK) == sizeof seed)
 		return;

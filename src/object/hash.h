@@ -3,7 +3,8 @@
 #define OBJECT_HASH_H
 
 /** @file object/hash.h
- *  @brief Hash of bytes, different in each process, so that no stranger can choose keys that collide. */
+ *  @brief Hash of bytes, different in each process, so that no stranger can choose keys that
+ * collide. */
 
 #include <stddef.h>
 #include <stdint.h>

@@ -199,8 +199,8 @@ OSMessageReply(struct OSMessage *message, IOReturn status, const struct OSSpan *
 	OSReplySend(reply, status, spans, n_spans, objects, n_objects);
 }
 
-/* Requests whose implementation runs on this thread, innermost last: an implementation may make calls that run
- * inline. Deeper ones than the stack holds cannot be deferred. */
+/* Requests whose implementation runs on this thread, innermost last: an implementation may make
+ * calls that run inline. Deeper ones than the stack holds cannot be deferred. */
 enum { REPLY_STACK = 32 };
 static _Thread_local struct {
 	struct OSMessage *messages[REPLY_STACK];
@@ -263,7 +263,8 @@ OSToldWrongClass(const char *method, const char *parameter, const OS_OBJECT *obj
 void
 OSToldWrongAction(const struct OSMethod *method, const OS_OBJECT *action)
 {
-	(void)adxi_tell(ADXI_RULE_T33, "action type %s was delivered to %s, which expects %s: dropped",
+	(void)adxi_tell(ADXI_RULE_T33,
+			"action type %s was delivered to %s, which expects %s: dropped",
 			action ? action->meta->name : "NULL", method->name,
 			method->action_type && *method->action_type ? (*method->action_type)->name
 								    : "OSAction");

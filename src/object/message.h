@@ -12,7 +12,8 @@
 /* What OSSetRuntime() set; zeroed before: everything runs inline. */
 extern struct OSRuntime os_runtime;
 
-/** Bytes that spans take in a message: each padded to 8. SIZE_MAX: more than OS_MESSAGE_MAX_CONTENT. */
+/** Bytes that spans take in a message: each padded to 8. SIZE_MAX: more than
+ * OS_MESSAGE_MAX_CONTENT. */
 size_t OSSpansSize(const struct OSSpan *spans, uint32_t n_spans);
 /** Copy them there, padding zeroed. */
 void OSSpansGather(void *content, const struct OSSpan *spans, uint32_t n_spans);
@@ -24,8 +25,8 @@ void OSSpansGather(void *content, const struct OSSpan *spans, uint32_t n_spans);
 bool OSMessageFill(struct OSMessage *message, IOReturn status, const struct OSSpan *spans,
 		   uint32_t n_spans, OS_OBJECT *const *objects, uint32_t n_objects);
 
-/** A request in one block of memory, as @p call says; target and objects retained. @p reply: NULL or owned by
- *  the message on success. NULL: no memory. The call's sizes have been checked. */
+/** A request in one block of memory, as @p call says; target and objects retained. @p reply: NULL
+ * or owned by the message on success. NULL: no memory. The call's sizes have been checked. */
 struct OSMessage *OSMessageFromCall(const struct OSCall *call, struct OSReply *reply);
 
 #endif /* OBJECT_MESSAGE_H */

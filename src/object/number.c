@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* classes OSNumber and OSBoolean. Neither needs storage of its own: the value is in the place of the ivars
- * pointer, a number's kind in the place of its super class's. */
+/* classes OSNumber and OSBoolean. Neither needs storage of its own: the value is in the place of
+ * the ivars pointer, a number's kind in the place of its super class's. */
 
 #include <stdlib.h>
 #include <string.h>

@@ -15,8 +15,8 @@
 #define LOG_TOPIC "object"
 #include "base/log.h"
 
-/* An object whose last reference is gone counts from here while free() runs, so that code which retains and
- * releases it meanwhile does not end it twice. */
+/* An object whose last reference is gone counts from here while free() runs, so that code which
+ * retains and releases it meanwhile does not end it twice. */
 #define REFCOUNT_DYING (INT32_MIN / 2)
 
 static void (*object_watcher)(OS_OBJECT *object);
@@ -73,7 +73,8 @@ OSRelease(const OS_OBJECT *borrowed)
 
 	if (!object)
 		return;
-	/* Read before the count goes down: afterwards the object may be another thread's to free. */
+	/* Read before the count goes down: afterwards the object may be another thread's to free.
+	 */
 	flags = flags_of(object);
 	if (flags & OS_OBJECT_IMMORTAL)
 		return;
@@ -242,7 +243,7 @@ OSObject_SetDispatchQueue_Impl(OSObject *self, const IODispatchQueueName name,
 }
 
 kern_return_t
-OSObject_CopyDispatchQueue(OSObject *self, const IODispatchQueueName name, IODispatchQueue **queue)
+OSObject_CopyDispatchQueue(OSObject *self, const char *name, IODispatchQueue **queue)
 {
 	return os_runtime.copy_queue ? os_runtime.copy_queue(self, name, queue)
 				     : kIOReturnUnsupported;
@@ -252,7 +253,7 @@ void
 OSObjectLog(OSObjectPtr object)
 {
 	const OS_OBJECT *base = (const OS_OBJECT *)object;
-	struct adxi_buf buf = { .limit = 1024 };
+	struct adxi_buf buf = {.limit = 1024};
 
 	if (!base) {
 		log_info("object NULL");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Records made by hand, in the shape of iig's glue: a base, a derived class, a proxy, an action that redirects. */
+/* Records made by hand, in the shape of iig's glue: a base, a derived class, a proxy, an action
+ * that redirects. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -76,7 +77,7 @@ static struct OSReply *kept;
 static void
 invoke_add(OS_OBJECT *self, const struct OSMethod *method, struct OSMessage *message)
 {
-	typedef int (*impl_fn)(struct animal *self, int value);
+	typedef int (*impl_fn)(struct animal * self, int value);
 	uint32_t cursor = 0;
 	const uint64_t *in = OSMessageRead(message, &cursor, sizeof *in);
 	uint64_t out;
@@ -87,9 +88,8 @@ invoke_add(OS_OBJECT *self, const struct OSMethod *method, struct OSMessage *mes
 		return;
 	}
 	out = (uint64_t)((impl_fn)method->impl)((struct animal *)self, (int)*in);
-	OSMessageReply(message, kIOReturnSuccess,
-		       (struct OSSpan[]){ { &out, sizeof out } }, 1, message->objects,
-		       message->n_objects);
+	OSMessageReply(message, kIOReturnSuccess, (struct OSSpan[]){{&out, sizeof out}}, 1,
+		       message->objects, message->n_objects);
 }
 
 static int
@@ -131,7 +131,7 @@ invoke_later(OS_OBJECT *self, const struct OSMethod *method, struct OSMessage *m
 {
 	OSReplyCurrent(message);
 	/* A call inside has its own. */
-	OSReplyCurrent(&(struct OSMessage){ 0 });
+	OSReplyCurrent(&(struct OSMessage){0});
 	assert_null(OSReplyDefer());
 	OSReplyCurrent(NULL);
 	__atomic_store_n(&kept, OSReplyDefer(), __ATOMIC_RELEASE);
@@ -142,19 +142,27 @@ invoke_later(OS_OBJECT *self, const struct OSMethod *method, struct OSMessage *m
 }
 
 static const struct OSMethod animal_methods[] = {
-	{ .id = ID_ADD, .name = "Animal::Add", .impl = (void (*)(void))animal_add,
-	  .invoke = invoke_add },
-	{ .id = ID_NOTE, .name = "Animal::Note", .impl = nothing, .invoke = invoke_note,
-	  .queue = "Notes", .flags = OS_METHOD_ONEWAY },
-	{ .id = ID_LATER, .name = "Animal::Later", .impl = nothing, .invoke = invoke_later },
-	{ .id = ID_KERNEL, .name = "Animal::Kernel", .invoke = invoke_add,
-	  .flags = OS_METHOD_KERNEL },
+	{.id = ID_ADD,
+	 .name = "Animal::Add",
+	 .impl = (void (*)(void))animal_add,
+	 .invoke = invoke_add},
+	{.id = ID_NOTE,
+	 .name = "Animal::Note",
+	 .impl = nothing,
+	 .invoke = invoke_note,
+	 .queue = "Notes",
+	 .flags = OS_METHOD_ONEWAY},
+	{.id = ID_LATER, .name = "Animal::Later", .impl = nothing, .invoke = invoke_later},
+	{.id = ID_KERNEL,
+	 .name = "Animal::Kernel",
+	 .invoke = invoke_add,
+	 .flags = OS_METHOD_KERNEL},
 };
 static const struct OSMethod dog_methods[] = {
-	{ .id = ID_ADD, .name = "Dog::Add", .impl = (void (*)(void))dog_add, .invoke = invoke_add },
-	{ .id = ID_KERNEL, .name = "Dog::Kernel", .invoke = invoke_add },
+	{.id = ID_ADD, .name = "Dog::Add", .impl = (void (*)(void))dog_add, .invoke = invoke_add},
+	{.id = ID_KERNEL, .name = "Dog::Kernel", .invoke = invoke_add},
 };
-static const char *const animal_queues[] = { "Notes" };
+static const char *const animal_queues[] = {"Notes"};
 
 static struct animal_ops animal_ops = {
 	.super.free = animal_free,
@@ -165,19 +173,35 @@ static struct animal_ops dog_ops = {
 	.sound = dog_sound,
 };
 static struct OSMetaClass animal_class = {
-	.abi = OS_METACLASS_ABI, .flags = OS_CLASS_CAN_REMOTE, .name = "Animal",
-	.super = &OSObject_Class, .instance_size = sizeof(struct animal),
-	.ops_size = sizeof animal_ops, .ops = (void **)&animal_ops, .methods = animal_methods,
-	.n_methods = 4, .n_queues = 1, .queues = animal_queues,
+	.abi = OS_METACLASS_ABI,
+	.flags = OS_CLASS_CAN_REMOTE,
+	.name = "Animal",
+	.super = &OSObject_Class,
+	.instance_size = sizeof(struct animal),
+	.ops_size = sizeof animal_ops,
+	.ops = (void **)&animal_ops,
+	.methods = animal_methods,
+	.n_methods = 4,
+	.n_queues = 1,
+	.queues = animal_queues,
 };
 static struct OSMetaClass dog_class = {
-	.abi = OS_METACLASS_ABI, .flags = OS_CLASS_USER, .name = "Dog", .super = &animal_class,
-	.instance_size = sizeof(struct dog), .ops_size = sizeof dog_ops, .ops = (void **)&dog_ops,
-	.methods = dog_methods, .n_methods = 2,
+	.abi = OS_METACLASS_ABI,
+	.flags = OS_CLASS_USER,
+	.name = "Dog",
+	.super = &animal_class,
+	.instance_size = sizeof(struct dog),
+	.ops_size = sizeof dog_ops,
+	.ops = (void **)&dog_ops,
+	.methods = dog_methods,
+	.n_methods = 2,
 };
 static struct OSMetaClass puppy_class = {
-	.abi = OS_METACLASS_ABI, .name = "Puppy", .super = &dog_class,
-	.instance_size = sizeof(struct dog), .ops_size = sizeof dog_ops,
+	.abi = OS_METACLASS_ABI,
+	.name = "Puppy",
+	.super = &dog_class,
+	.instance_size = sizeof(struct dog),
+	.ops_size = sizeof dog_ops,
 };
 
 static struct animal *
@@ -268,13 +292,18 @@ test_find_method(void **state)
 static IOReturn
 call_add(void *target, uint64_t id, uint64_t value, OS_OBJECT *object, uint64_t *ret_value)
 {
-	OS_OBJECT *objects[1], *given[1] = { object };
-	struct OSSpan span = { &value, sizeof value };
+	OS_OBJECT *objects[1], *given[1] = {object};
+	struct OSSpan span = {&value, sizeof value};
 	struct OSMessage reply;
 	uint64_t content[1];
 	struct OSCall call = {
-		.target = target, .method = id, .n_spans = 1, .spans = &span,
-		.n_objects = object ? 1 : 0, .objects = given, .name = "Animal::Add",
+		.target = target,
+		.method = id,
+		.n_spans = 1,
+		.spans = &span,
+		.n_objects = object ? 1 : 0,
+		.objects = given,
+		.name = "Animal::Add",
 	};
 	IOReturn status;
 
@@ -297,10 +326,13 @@ static void
 test_invoke_native(void **state)
 {
 	struct animal *dog = new_animal(&dog_class);
-	uint8_t large[OS_MESSAGE_MAX_CONTENT + 1] = { 0 };
-	struct OSSpan span = { large, sizeof large };
-	struct OSCall call = { .target = BASE(dog), .method = ID_NOTE, .n_spans = 1,
-			       .spans = &span, .flags = OS_METHOD_ONEWAY };
+	uint8_t large[OS_MESSAGE_MAX_CONTENT + 1] = {0};
+	struct OSSpan span = {large, sizeof large};
+	struct OSCall call = {.target = BASE(dog),
+			      .method = ID_NOTE,
+			      .n_spans = 1,
+			      .spans = &span,
+			      .flags = OS_METHOD_ONEWAY};
 	uint64_t value = 0;
 
 	assert_int_equal(call_add(dog, ID_ADD, 5, BASE(dog), &value), kIOReturnSuccess);
@@ -318,11 +350,15 @@ test_oneway(void **state)
 {
 	struct animal *dog = new_animal(&dog_class);
 	uint32_t word = 7;
-	OS_OBJECT *objects[] = { BASE(dog) };
-	struct OSSpan span = { &word, sizeof word };
-	struct OSCall call = { .target = BASE(dog), .method = ID_NOTE, .n_spans = 1,
-			       .spans = &span, .n_objects = 1, .objects = objects,
-			       .flags = OS_METHOD_ONEWAY };
+	OS_OBJECT *objects[] = {BASE(dog)};
+	struct OSSpan span = {&word, sizeof word};
+	struct OSCall call = {.target = BASE(dog),
+			      .method = ID_NOTE,
+			      .n_spans = 1,
+			      .spans = &span,
+			      .n_objects = 1,
+			      .objects = objects,
+			      .flags = OS_METHOD_ONEWAY};
 
 	noted = 0;
 	assert_int_equal(OSInvoke(&call, NULL), kIOReturnSuccess);
@@ -346,10 +382,13 @@ action_redirect(OS_OBJECT *self, uint64_t *method)
 	return BASE(((struct action *)self)->target);
 }
 
-static const struct OSClassHooks action_hooks = { .redirect = action_redirect };
+static const struct OSClassHooks action_hooks = {.redirect = action_redirect};
 static struct OSMetaClass action_class = {
-	.abi = OS_METACLASS_ABI, .name = "TestAction", .super = &OSObject_Class,
-	.instance_size = sizeof(struct action), .ops_size = sizeof(struct OSObject_Ops),
+	.abi = OS_METACLASS_ABI,
+	.name = "TestAction",
+	.super = &OSObject_Class,
+	.instance_size = sizeof(struct action),
+	.ops_size = sizeof(struct OSObject_Ops),
 	.hooks = &action_hooks,
 };
 
@@ -359,11 +398,15 @@ test_redirect(void **state)
 	struct animal *dog = new_animal(&dog_class);
 	struct action *action = (struct action *)OSMetaClassAllocate(&action_class);
 	uint32_t word = 5;
-	OS_OBJECT *objects[] = { BASE(dog) };
-	struct OSSpan span = { &word, sizeof word };
-	struct OSCall call = { .target = BASE(action), .method = 999, .n_spans = 1,
-			       .spans = &span, .n_objects = 1, .objects = objects,
-			       .flags = OS_METHOD_ONEWAY };
+	OS_OBJECT *objects[] = {BASE(dog)};
+	struct OSSpan span = {&word, sizeof word};
+	struct OSCall call = {.target = BASE(action),
+			      .method = 999,
+			      .n_spans = 1,
+			      .spans = &span,
+			      .n_objects = 1,
+			      .objects = objects,
+			      .flags = OS_METHOD_ONEWAY};
 	uint64_t value;
 
 	noted = 0;
@@ -390,7 +433,7 @@ answer(void *argument)
 
 	while (!__atomic_load_n(&kept, __ATOMIC_ACQUIRE))
 		;
-	OSReplySend(kept, kIOReturnSuccess, (struct OSSpan[]){ { &value, sizeof value } }, 1, NULL, 0);
+	OSReplySend(kept, kIOReturnSuccess, (struct OSSpan[]){{&value, sizeof value}}, 1, NULL, 0);
 	return NULL;
 }
 
@@ -411,8 +454,8 @@ test_deferred(void **state)
 {
 	struct animal *dog = new_animal(&dog_class);
 	uint64_t value = 1;
-	struct OSSpan span = { &value, sizeof value };
-	struct OSCall call = { .target = BASE(dog), .method = ID_ADD, .n_spans = 1, .spans = &span };
+	struct OSSpan span = {&value, sizeof value};
+	struct OSCall call = {.target = BASE(dog), .method = ID_ADD, .n_spans = 1, .spans = &span};
 	IOReturn status = 1;
 	pthread_t thread;
 
@@ -449,9 +492,8 @@ remote_invoke(struct OSRemote *remote, const struct OSCall *call, struct OSMessa
 	uint64_t value = 66;
 
 	((struct remote *)remote)->invoked++;
-	if (!OSMessageFill(ret_reply, kIOReturnSuccess,
-			   (struct OSSpan[]){ { &value, sizeof value } }, 1, call->objects,
-			   call->n_objects))
+	if (!OSMessageFill(ret_reply, kIOReturnSuccess, (struct OSSpan[]){{&value, sizeof value}},
+			   1, call->objects, call->n_objects))
 		return kIOReturnIPCError;
 	return ret_reply->status;
 }
@@ -472,8 +514,8 @@ watch(OS_OBJECT *object)
 static void
 test_proxy(void **state)
 {
-	static const struct OSRemoteOps ops = { .invoke = remote_invoke, .release = remote_release };
-	struct remote remote = { .remote.ops = &ops };
+	static const struct OSRemoteOps ops = {.invoke = remote_invoke, .release = remote_release};
+	struct remote remote = {.remote.ops = &ops};
 	OS_OBJECT *proxy = OSRemoteCreateProxy(&animal_class, &remote.remote);
 	struct OSMessage *message;
 	uint64_t value = 0;
@@ -484,7 +526,7 @@ test_proxy(void **state)
 	assert_int_equal(remote.invoked, 1);
 
 	/* Nothing runs here on what is elsewhere. */
-	message = OSMessageFromCall(&(struct OSCall){ .target = proxy, .method = ID_ADD }, NULL);
+	message = OSMessageFromCall(&(struct OSCall){.target = proxy, .method = ID_ADD}, NULL);
 	OSDeliver(message);
 
 	OSSetWatcher(watch);
@@ -504,14 +546,14 @@ static void
 test_messages(void **state)
 {
 	static const char text[] = "12345";
-	struct OSSpan spans[] = { { text, 5 }, { text, 0 }, { text, 3 } };
+	struct OSSpan spans[] = {{text, 5}, {text, 0}, {text, 3}};
 	struct OSMessage reply, *message;
 	uint64_t content[2];
 	OS_OBJECT *objects[1];
 	uint32_t cursor = 0;
 
 	assert_int_equal(OSSpansSize(spans, 3), 16);
-	message = OSMessageFromCall(&(struct OSCall){ .n_spans = 3, .spans = spans }, NULL);
+	message = OSMessageFromCall(&(struct OSCall){.n_spans = 3, .spans = spans}, NULL);
 	assert_int_equal(message->content_size, 16);
 	assert_memory_equal(OSMessageRead(message, &cursor, 5), "12345\0\0\0", 8);
 	assert_non_null(OSMessageRead(message, &cursor, 0));
@@ -538,13 +580,16 @@ test_told(void **state)
 	struct animal *dog = new_animal(&dog_class);
 
 	OSToldOverrun("Foo::Bar", "aCount", 40, 32);
-	assert_non_null(strstr(adxi_told_last(), "[T42] Foo::Bar: aCount is 40, the .iig allows 32"));
+	assert_non_null(
+		strstr(adxi_told_last(), "[T42] Foo::Bar: aCount is 40, the .iig allows 32"));
 	OSToldTruncated("Foo::Bar", "name", 140, 128);
 	assert_non_null(strstr(adxi_told_last(), "name was cut from 140 to 127 bytes"));
 	OSToldWrongClass("Foo::Bar", "out", BASE(dog), &OSString_Class);
-	assert_non_null(strstr(adxi_told_last(), "[T43] Foo::Bar: out is of class Dog, expected OSString"));
+	assert_non_null(
+		strstr(adxi_told_last(), "[T43] Foo::Bar: out is of class Dog, expected OSString"));
 	OSToldWrongAction(&animal_methods[1], BASE(dog));
-	assert_non_null(strstr(adxi_told_last(), "[T33] action type Dog was delivered to Animal::Note"));
+	assert_non_null(
+		strstr(adxi_told_last(), "[T33] action type Dog was delivered to Animal::Note"));
 	OSToldMalformed(&animal_methods[1], "3 bytes left over");
 	assert_non_null(strstr(adxi_told_last(), "message for Animal::Note: 3 bytes left over"));
 	OSRelease(BASE(dog));
@@ -589,11 +634,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_classes),	      cmocka_unit_test(test_allocate),
-		cmocka_unit_test(test_find_method),   cmocka_unit_test(test_invoke_native),
-		cmocka_unit_test(test_oneway),	      cmocka_unit_test(test_redirect),
-		cmocka_unit_test(test_deferred),      cmocka_unit_test(test_proxy),
-		cmocka_unit_test(test_messages),      cmocka_unit_test(test_told),
+		cmocka_unit_test(test_classes),     cmocka_unit_test(test_allocate),
+		cmocka_unit_test(test_find_method), cmocka_unit_test(test_invoke_native),
+		cmocka_unit_test(test_oneway),      cmocka_unit_test(test_redirect),
+		cmocka_unit_test(test_deferred),    cmocka_unit_test(test_proxy),
+		cmocka_unit_test(test_messages),    cmocka_unit_test(test_told),
 		cmocka_unit_test(test_threads),
 	};
 

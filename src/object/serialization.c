@@ -8,12 +8,12 @@
 #include "object/serialize.h"
 
 struct OSSerialization_IVars {
-	const void *bytes;                        /* own.data, or lent by whom free_buffer tells */
+	const void *bytes; /* own.data, or lent by whom free_buffer tells */
 	size_t len;
 	struct adxi_buf own;
 	OSSerializationFreeBufferFunction free_buffer; /* NULL: ours */
-	void *context;                            /* borrowed, or the block below */
-	void *block;                              /* owned copy */
+	void *context;                                 /* borrowed, or the block below */
+	void *block;                                   /* owned copy */
 };
 
 static OSSerialization *

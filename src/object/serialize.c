@@ -8,7 +8,7 @@
 #include "object/array.h"
 #include "object/containers.h"
 
-static const uint8_t header[8] = { 'A', 'd', 'x', 'S', 1, 0, 0, 0 };
+static const uint8_t header[8] = {'A', 'd', 'x', 'S', 1, 0, 0, 0};
 
 enum tag {
 	TAG_NULL = 'z',
@@ -29,9 +29,10 @@ enum tag {
  */
 
 struct writer {
-	struct adxi_buf *buf;                             /* borrowed */
-	size_t start;                                     /* where ours begin in it */
-	const OSObject *open[ADXI_SERIALIZE_MAX_DEPTH];   /* containers around the one being written */
+	struct adxi_buf *buf; /* borrowed */
+	size_t start;         /* where ours begin in it */
+	const OSObject
+		*open[ADXI_SERIALIZE_MAX_DEPTH]; /* containers around the one being written */
 	unsigned depth;
 };
 
@@ -138,15 +139,15 @@ write_value(struct writer *writer, const OSObject *object)
 		const OSString *text = (const OSString *)object;
 
 		(void)adxi_buf_append_byte(writer->buf, TAG_STRING);
-		return write_bytes(writer, OSString_getCStringNoCopy(text), OSString_getLength(text));
+		return write_bytes(writer, OSString_getCStringNoCopy(text),
+				   OSString_getLength(text));
 	}
 	if (OSDynamicCast(OSNumber, object))
 		return write_number(writer, (const OSNumber *)object);
 	if (OSDynamicCast(OSBoolean, object))
-		return adxi_buf_append_byte(writer->buf,
-					    OSBoolean_getValue((const OSBoolean *)object)
-						    ? TAG_TRUE
-						    : TAG_FALSE);
+		return adxi_buf_append_byte(
+			writer->buf,
+			OSBoolean_getValue((const OSBoolean *)object) ? TAG_TRUE : TAG_FALSE);
 	if (OSDynamicCast(OSData, object)) {
 		const OSData *data = (const OSData *)object;
 
@@ -159,7 +160,7 @@ write_value(struct writer *writer, const OSObject *object)
 int
 adxi_serialize(const OSObject *object, struct adxi_buf *buf)
 {
-	struct writer writer = { .buf = buf, .start = buf->len };
+	struct writer writer = {.buf = buf, .start = buf->len};
 	int r;
 
 	r = adxi_buf_append(buf, header, sizeof header);
@@ -287,7 +288,7 @@ static int
 read_array(struct reader *reader, enum tag tag, OSObject **ret_object)
 {
 	adxi_cleanup(adxi_releasep) OSArray *array = NULL;
-	bool seen[2] = { false, false };
+	bool seen[2] = {false, false};
 	uint32_t i, count;
 	int r;
 
@@ -303,7 +304,8 @@ read_array(struct reader *reader, enum tag tag, OSObject **ret_object)
 		r = read_value(reader, &item);
 		if (r < 0)
 			return r;
-		/* Of all objects that come from bytes only the two booleans can be in a set already. */
+		/* Of all objects that come from bytes only the two booleans can be in a set
+		 * already. */
 		if (tag != TAG_ARRAY && OSDynamicCast(OSBoolean, item)) {
 			bool value = OSBoolean_getValue((OSBoolean *)item);
 
@@ -381,7 +383,7 @@ read_value(struct reader *reader, OSObject **ret_object)
 		return 0;
 	case TAG_NUMBER:
 	case TAG_REAL:
-		return read_number(reader, (enum tag)*tag, ret_object);
+		return read_number(reader, (enum tag) * tag, ret_object);
 	case TAG_STRING:
 		r = read_string(reader, &string);
 		if (r == 0)
@@ -393,7 +395,7 @@ read_value(struct reader *reader, OSObject **ret_object)
 	case TAG_SET:
 	case TAG_ORDERED_SET:
 	case TAG_DICTIONARY:
-		return read_container(reader, (enum tag)*tag, ret_object);
+		return read_container(reader, (enum tag) * tag, ret_object);
 	default:
 		return -EBADMSG;
 	}
@@ -402,7 +404,7 @@ read_value(struct reader *reader, OSObject **ret_object)
 int
 adxi_deserialize(const void *bytes, size_t len, OSObject **ret_object)
 {
-	struct reader reader = { .at = bytes, .left = len };
+	struct reader reader = {.at = bytes, .left = len};
 	const uint8_t *head = read_bytes(&reader, sizeof header);
 	OSObject *object = NULL;
 	int r;

@@ -9,14 +9,14 @@
  *   bytes   = magic "AdxS", version 1, three zero bytes, value, nothing after it
  *   value   = tag byte, then by tag:
  *     'z' NULL   't' true   'f' false
- *     'n' number: width in bits (1 byte), value (8)         'r' real: width in bits (1), IEEE double (8)
- *     's' string: length (4), bytes, none of them 0         'd' data: length (4), bytes
- *     'a' array, 'e' set, 'o' ordered set: count (4), values
- *     'm' dictionary: count (4), then that many strings' lengths and bytes (without tag), each with a value
- *   All numbers little-endian. NULL only at the top.
+ *     'n' number: width in bits (1 byte), value (8)         'r' real: width in bits (1), IEEE
+ * double (8) 's' string: length (4), bytes, none of them 0         'd' data: length (4), bytes 'a'
+ * array, 'e' set, 'o' ordered set: count (4), values 'm' dictionary: count (4), then that many
+ * strings' lengths and bytes (without tag), each with a value All numbers little-endian. NULL only
+ * at the top.
  *
- * The decoder takes bytes from strangers: each length and count is held against what is left, nesting against 64,
- * keys against doubles.
+ * The decoder takes bytes from strangers: each length and count is held against what is left,
+ * nesting against 64, keys against doubles.
  */
 
 #include <stddef.h>

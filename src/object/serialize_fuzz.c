@@ -14,7 +14,7 @@ int
 adxi_serialize_fuzz(const uint8_t *bytes, size_t len)
 {
 	OSObject *first = NULL, *second = NULL;
-	struct adxi_buf buf = { 0 };
+	struct adxi_buf buf = {0};
 	int r;
 
 	r = adxi_deserialize(bytes, len, &first);

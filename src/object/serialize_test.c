@@ -21,7 +21,7 @@ make_everything(void)
 	OSArray *array = adxi_array_new();
 	OSSet *set = OSSet_withCapacity(0);
 	OSOrderedSet *ordered = OSOrderedSet_withCapacity_f(0, NULL, NULL);
-	static const unsigned bits[] = { 8, 16, 32, 64 };
+	static const unsigned bits[] = {8, 16, 32, 64};
 	unsigned i;
 
 	adxi_dict_set_string(dict, "string", "text");
@@ -48,7 +48,7 @@ test_round_trip(void **state)
 	OWNED OSDictionary *dict = make_everything();
 	OWNED OSObject *back = NULL;
 	OSObject *null = (OSObject *)dict;
-	struct adxi_buf buf = { 0 }, again = { 0 };
+	struct adxi_buf buf = {0}, again = {0};
 	OSNumber *number;
 
 	assert_int_equal(adxi_serialize((OSObject *)dict, &buf), 0);
@@ -63,7 +63,8 @@ test_round_trip(void **state)
 	assert_int_equal(OSNumber_numberOfBits(number), 16);
 	number = (OSNumber *)adxi_array_get(adxi_dict_get_array((OSDictionary *)back, "array"), 4);
 	assert_true(adxi_number_is_real(number) && adxi_number_double(number) == -1.25);
-	assert_non_null(OSDynamicCast(OSOrderedSet, adxi_dict_get((OSDictionary *)back, "ordered")));
+	assert_non_null(
+		OSDynamicCast(OSOrderedSet, adxi_dict_get((OSDictionary *)back, "ordered")));
 	assert_null(OSDynamicCast(OSOrderedSet, adxi_dict_get((OSDictionary *)back, "set")));
 
 	adxi_buf_done(&buf);
@@ -80,7 +81,7 @@ test_refused(void **state)
 	OWNED OSArray *array = adxi_array_new(), *outer = adxi_array_new();
 	OWNED OSDictionary *odd = adxi_dict_new();
 	OWNED OSData *large = OSData_withBytes(NULL, ADXI_SERIALIZE_MAX_BYTES / 2);
-	struct adxi_buf buf = { 0 };
+	struct adxi_buf buf = {0};
 	OSArray *at = outer, *deeper;
 	int i;
 
@@ -121,7 +122,7 @@ test_hostile(void **state)
 		const char *what, *bytes;
 		size_t len;
 	} rows[] = {
-#define ROW(what, bytes) { what, bytes, sizeof(bytes) - 1 }
+#define ROW(what, bytes) {what, bytes, sizeof(bytes) - 1}
 		ROW("nothing", ""),
 		ROW("no value", HEAD),
 		ROW("another version", "AdxS\2\0\0\0t"),
@@ -132,7 +133,8 @@ test_hostile(void **state)
 		ROW("number wider than it says", HEAD "n\x08\0\1\0\0\0\0\0\0"),
 		ROW("number cut", HEAD "n\x08\0\0\0"),
 		ROW("real of 8 bits", HEAD "r\x08\0\0\0\0\0\0\0\0"),
-		ROW("string longer than there is", HEAD "s\xff\xff\xff\xff" "a"),
+		ROW("string longer than there is", HEAD "s\xff\xff\xff\xff"
+							"a"),
 		ROW("string with NUL", HEAD "s\2\0\0\0a\0"),
 		ROW("data cut", HEAD "d\4\0\0\0abc"),
 		ROW("count without elements", HEAD "a\xff\xff\xff\xfft"),
@@ -143,7 +145,7 @@ test_hostile(void **state)
 		ROW("key without value", HEAD "m\1\0\0\0\1\0\0\0k"),
 		ROW("key with NUL", HEAD "m\1\0\0\0\1\0\0\0\0t"),
 	};
-	struct adxi_buf deep = { 0 };
+	struct adxi_buf deep = {0};
 	OSObject *object = NULL;
 	size_t i;
 	int r;
@@ -165,12 +167,13 @@ test_hostile(void **state)
 	adxi_buf_done(&deep);
 }
 
-/* Whatever decodes encodes to something that decodes to an equal object; nothing leaks or reads outside. */
+/* Whatever decodes encodes to something that decodes to an equal object; nothing leaks or reads
+ * outside. */
 static void
 test_mutations(void **state)
 {
 	OWNED OSDictionary *dict = make_everything();
-	struct adxi_buf buf = { 0 };
+	struct adxi_buf buf = {0};
 	uint64_t random = 0x243f6a8885a308d3u;
 	unsigned decoded = 0, round, changes;
 	uint8_t *copy;
@@ -234,7 +237,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trip), cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_hostile),	   cmocka_unit_test(test_mutations),
+		cmocka_unit_test(test_hostile),    cmocka_unit_test(test_mutations),
 		cmocka_unit_test(test_class),
 	};
 

@@ -39,9 +39,9 @@ OSSet_withArray(const OSArray *array, uint32_t capacity)
 {
 	if (!array)
 		return NULL;
-	return OSSet_withObjects(
-		array->ivars ? (const OSObject **)(uintptr_t)array->ivars->items : NULL,
-		adxi_array_count(array), capacity);
+	return OSSet_withObjects(array->ivars ? (const OSObject **)(uintptr_t)array->ivars->items
+					      : NULL,
+				 adxi_array_count(array), capacity);
 }
 
 bool
@@ -71,8 +71,7 @@ OSSet_copyCollection_Impl(const OSSet *self, OSDictionary *cycleDict)
 bool
 OSSet_containsObject(const OSSet *self, const OSMetaClassBase *anObject)
 {
-	return anObject &&
-	       OSArray_getNextIndexOfObject(array_of(self), anObject, 0) != UINT32_MAX;
+	return anObject && OSArray_getNextIndexOfObject(array_of(self), anObject, 0) != UINT32_MAX;
 }
 
 bool
@@ -136,8 +135,8 @@ order_by_block(void *context, const OSMetaClassBase *left, const OSMetaClassBase
 {
 	int (*invoke)(void *, const OSMetaClassBase *, const OSMetaClassBase *);
 
-	invoke = (int (*)(void *, const OSMetaClassBase *, const OSMetaClassBase *))
-		adxi_block_invoke(context);
+	invoke = (int (*)(void *, const OSMetaClassBase *,
+			  const OSMetaClassBase *))adxi_block_invoke(context);
 	return invoke(context, left, right);
 }
 
@@ -154,8 +153,8 @@ OSOrderedSet_withCapacity_f(uint32_t capacity, void *context, OSOrderFunction or
 {
 	OSOrderedSet *self;
 
-	self = (OSOrderedSet *)adxi_array_setup(
-		(OSArray *)OSMetaClassAllocate(&OSOrderedSet_Class), capacity);
+	self = (OSOrderedSet *)adxi_array_setup((OSArray *)OSMetaClassAllocate(&OSOrderedSet_Class),
+						capacity);
 	if (!self)
 		return NULL;
 	self->ivars = calloc(1, sizeof *self->ivars);
@@ -193,7 +192,8 @@ OSOrderedSet_free_Impl(OSOrderedSet *self)
 OSCollection *
 OSOrderedSet_copyCollection_Impl(const OSOrderedSet *self, OSDictionary *cycleDict)
 {
-	OSOrderedSet *copy = OSOrderedSet_withCapacity_f(adxi_array_count(array_of(self)), NULL, NULL);
+	OSOrderedSet *copy =
+		OSOrderedSet_withCapacity_f(adxi_array_count(array_of(self)), NULL, NULL);
 
 	/* Copied in place, so that the order need not be asked again. */
 	if (copy && !adxi_array_copy_elements(array_of(copy), array_of(self)))
@@ -225,7 +225,8 @@ OSOrderedSet_setObject(OSOrderedSet *self, const OSMetaClassBase *anObject)
 		return false;
 	/* Behind those that are equal. */
 	for (i = 0; i < count; i++)
-		if (order_of(self, (OSMetaClassBase *)adxi_array_get(array_of(self), i), anObject) < 0)
+		if (order_of(self, (OSMetaClassBase *)adxi_array_get(array_of(self), i), anObject) <
+		    0)
 			break;
 	return ordered_insert(self, i, anObject);
 }

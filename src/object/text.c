@@ -19,7 +19,10 @@ utf8_width(const uint8_t *p, size_t left)
 		uint8_t mask, bits;
 		uint32_t smallest;
 	} forms[] = {
-		{ 0x80, 0x00, 0 }, { 0xe0, 0xc0, 0x80 }, { 0xf0, 0xe0, 0x800 }, { 0xf8, 0xf0, 0x10000 },
+		{0x80, 0x00, 0},
+		{0xe0, 0xc0, 0x80},
+		{0xf0, 0xe0, 0x800},
+		{0xf8, 0xf0, 0x10000},
 	};
 	uint32_t value;
 	size_t i, k;
@@ -208,7 +211,7 @@ json_dictionary(const OSDictionary *dict, struct adxi_buf *buf, unsigned indent,
 		OSObject *value = NULL;
 		const OSObject *key = adxi_dict_pair(dict, i, &value);
 		const char *text = adxi_string_text(key);
-		struct adxi_buf described = { 0 };
+		struct adxi_buf described = {0};
 
 		if (i)
 			(void)adxi_buf_append_byte(buf, ',');
@@ -252,8 +255,8 @@ json_value(const void *object, struct adxi_buf *buf, unsigned indent, unsigned d
 	} else if (depth == TEXT_MAX_DEPTH) {
 		(void)adxi_buf_append_string(buf, "\"...\"");
 	} else if (OSDynamicCast(OSString, object)) {
-		(void)adxi_json_string(OSString_getCStringNoCopy(object), OSString_getLength(object),
-				       buf);
+		(void)adxi_json_string(OSString_getCStringNoCopy(object),
+				       OSString_getLength(object), buf);
 	} else if (OSDynamicCast(OSNumber, object)) {
 		put_number(object, buf, true);
 	} else if (OSDynamicCast(OSBoolean, object)) {
@@ -365,7 +368,8 @@ plist_value(const void *object, struct adxi_buf *buf, unsigned depth)
 		return -EINVAL;
 	plist_indent(buf, depth);
 	if (OSDynamicCast(OSString, object)) {
-		plist_text("string", OSString_getCStringNoCopy(object), OSString_getLength(object), buf);
+		plist_text("string", OSString_getCStringNoCopy(object), OSString_getLength(object),
+			   buf);
 	} else if (OSDynamicCast(OSNumber, object)) {
 		const char *element = adxi_number_is_real(object) ? "real" : "integer";
 
@@ -394,11 +398,10 @@ adxi_object_plist(const void *object, struct adxi_buf *buf)
 {
 	int r;
 
-	(void)adxi_buf_append_string(buf,
-				     "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
-				     "<!DOCTYPE plist PUBLIC \"-//Apple//DTD PLIST 1.0//EN\" "
-				     "\"http://www.apple.com/DTDs/PropertyList-1.0.dtd\">\n"
-				     "<plist version=\"1.0\">\n");
+	(void)adxi_buf_append_string(buf, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+					  "<!DOCTYPE plist PUBLIC \"-//Apple//DTD PLIST 1.0//EN\" "
+					  "\"http://www.apple.com/DTDs/PropertyList-1.0.dtd\">\n"
+					  "<plist version=\"1.0\">\n");
 	r = plist_value(object, buf, 0);
 	if (r < 0)
 		return r;
