@@ -27,8 +27,8 @@ enum {
 	kCFNumberCFIndexType = 14,
 };
 
-CF_EXPORT const CFBooleanRef kCFBooleanTrue;
-CF_EXPORT const CFBooleanRef kCFBooleanFalse;
+CF_EXPORT CFBooleanRef kCFBooleanTrue;
+CF_EXPORT CFBooleanRef kCFBooleanFalse;
 
 CF_EXPORT CFTypeID CFBooleanGetTypeID(void);
 CF_EXPORT Boolean CFBooleanGetValue(CFBooleanRef boolean);

@@ -24,8 +24,8 @@ enum {
 	kCFRunLoopRunHandledSource = 4,
 };
 
-CF_EXPORT const CFRunLoopMode kCFRunLoopDefaultMode;
-CF_EXPORT const CFRunLoopMode kCFRunLoopCommonModes;
+CF_EXPORT CFRunLoopMode kCFRunLoopDefaultMode;
+CF_EXPORT CFRunLoopMode kCFRunLoopCommonModes;
 
 CF_EXPORT CFTypeID CFRunLoopGetTypeID(void);
 /** Borrowed: the thread's, made on first use, gone with the thread. */

@@ -10,6 +10,6 @@
 /** The process's one string of that text. Borrowed; ends the process when there is no memory for it. [any] */
 CFStringRef adxi_cf_constant(const char *text);
 /** Entry of ambidext/realm.h that lives here because it is text of objects. */
-char *adx_json(CFTypeRef object);
+ADX_API char *adx_json(CFTypeRef object);
 
 #endif /* COREFOUNDATION_CF_H */

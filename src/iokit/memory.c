@@ -2,6 +2,7 @@
 /* Memory between client and driver: snapshots, buffers shared where they lie, mappings of the driver's memory. */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +14,8 @@
 #include "base/cleanup.h"
 #include "base/rules.h"
 #include "channel/memory.h"
+#include "channel/memory_object.h"
 #include "iokit/connection.h"
-#include "iokit/memory_object.h"
 
 /* Name of the memfds that stand in for pages of this process; how they are known again in /proc/self/maps. */
 #define MEMFD_NAME "ambidext-client"

@@ -269,7 +269,7 @@ ADXObserver_Matched_Impl(ADXObserver *self, uint64_t token, OSArray *entryIDs)
 
 void
 ADXObserver_Message_Impl(ADXObserver *self, uint64_t token, uint64_t entryID, uint32_t messageType,
-			 uint64_t argument, const uint8_t *data, uint32_t dataCount)
+			 uint64_t argument, const uint8_t data[64], uint32_t dataCount)
 {
 	iokit_notify_message(token, entryID, messageType, argument, data, dataCount);
 }
