@@ -23,6 +23,7 @@
 #include <ambidext/classes.h>
 
 struct adxi_channel;
+struct adxi_memory;
 
 struct adxi_host_ops {
 	/* `dext attach WHAT`. On a worker; may block and may publish. *ret_entry: the new nub's. Not 0: *ret_problem is a
@@ -59,5 +60,8 @@ ADX_API IOReturn adxi_host_publish(IOService *nub, IOService *provider, const ch
 ADX_API IOReturn adxi_host_set_properties(IOService *nub, OSDictionary *properties);
 /** The device is gone: the nub, and all below it, are terminated. Asynchronous; ops->released follows for each nub. */
 ADX_API IOReturn adxi_host_terminate(IOService *nub);
+
+/** What is behind a memory descriptor that a driver passed (channel/memory.h), borrowed; NULL: nothing. */
+ADX_API struct adxi_memory *adxi_host_memory(IOMemoryDescriptor *descriptor);
 
 #endif /* DRIVERKIT_HOST_H */

@@ -91,7 +91,7 @@ struct host_device {
 	pthread_cond_t idle;           /* no job is left */
 	struct adxi_list jobs;
 	bool job_running;
-	bool gone, announced;
+	bool gone, published;
 	struct usb_settings settings;  /* what is configured */
 	struct host_session session;
 	struct host_interface *interfaces[HOST_MAX_INTERFACES]; /* owned references */
@@ -114,8 +114,9 @@ struct host_interface {
 	const uint8_t *configuration;  /* borrowed from the device */
 	uint8_t number;
 	char *name;                    /* owned: its string, or NULL */
+	bool claimed;                  /* job thread only */
 	/* Under device->lock. */
-	bool gone;
+	bool gone, published;
 	uint8_t alternate;
 	struct host_session session;
 	struct host_pipe *pipes[USB_SETTINGS_ENDPOINTS]; /* owned references */
@@ -172,7 +173,7 @@ void host_device_open(struct host_device *device, void *client, host_done *done,
 void host_device_close(struct host_device *device, void *client, host_done *done, void *context);
 /** Close every session whose client @p is_gone says so of. */
 void usbhost_clients_gone(struct usbhost *host, bool (*is_gone)(void *client, void *context), void *context);
-/** Does @p client (NULL: anyone) have the session now? +1 reference to it in *ret_client if that is not NULL. */
+/** Does @p client (NULL: anyone) have the session now? */
 bool host_device_is_open(struct host_device *device, void *client);
 bool host_interface_is_open(struct host_interface *interface, void *client);
 
