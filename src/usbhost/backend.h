@@ -41,7 +41,7 @@ enum usb_status {
 	USB_STALL,       /* the endpoint halted (control: this request was refused) */
 	USB_TIMEOUT,     /* timeout_ms passed; actual bytes are reported */
 	USB_CANCELLED,   /* cancel() was called */
-	USB_NO_DEVICE,   /* unplugged */
+	USB_NO_DEVICE,   /* unplugged; what the wire failed before anybody noticed may be USB_IO_ERROR */
 	USB_OVERFLOW,    /* babble: the device sent more than asked for */
 	USB_IO_ERROR,    /* no answer, CRC, bit stuffing, a split error ... */
 	USB_NO_MEMORY,   /* the kernel or back end could not take it after all */
@@ -87,7 +87,7 @@ struct usb_events {
 	 * detached nor release follows). */
 	int (*attached)(void *core, struct usb_device *device, const struct usb_device_info *info,
 			void **ret_core_device);
-	/* It has gone. All its transfers have completed or will soon, with USB_NO_DEVICE. The core calls
+	/* It has gone. All its transfers have completed or will soon, as USB_NO_DEVICE says. The core calls
 	 * ops->release when it has let go of it. Once per attached, and after attached returned. */
 	void (*detached)(void *core, void *core_device);
 };

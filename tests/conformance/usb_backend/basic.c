@@ -72,6 +72,8 @@ a_refused_request_stalls_only_itself(void **state)
 		assert_int_equal(rig_control(rig, 0x80, USB_REQUEST_GET_STATUS, 0, 0, data, 2, &actual), USB_OK);
 		assert_int_equal(actual, 2);
 	}
+	if (!rig->is_model) /* QEMU gives an empty one */
+		return;
 	/* No string of that number. */
 	assert_int_equal(rig_control(rig, 0x80, USB_REQUEST_GET_DESCRIPTOR, USB_DESCRIPTOR_STRING << 8 | 0xF0, 0x409,
 				     data, sizeof data, &actual), USB_STALL);
@@ -109,15 +111,25 @@ driver_of(struct rig *rig)
 	return strrchr(link, '/') + 1;
 }
 
+/* Descriptor of the first IN endpoint of the first interface. */
+static const uint8_t *
+first_in_endpoint(struct rig *rig)
+{
+	for (uint32_t at = 0; at < rig->configuration_length; at += rig->configuration[at])
+		if (rig->configuration[at + 1] == USB_DESCRIPTOR_ENDPOINT && rig->configuration[at + 2] & 0x80)
+			return rig->configuration + at;
+	fail_msg("no IN endpoint");
+	return NULL;
+}
+
 static void
 a_claim_is_exclusive_and_known(void **state)
 {
 	struct rig *rig = *state;
 	const struct target *target = rig->target;
 	struct item *item = item_new(rig, 1024);
-	uint8_t endpoint = target->source ? target->source : target->silent ? target->silent : target->loop_in;
-	uint8_t type = endpoint == target->silent ? target->silent_type : USB_BULK;
-
+	const uint8_t *in = first_in_endpoint(rig);
+	uint8_t endpoint = in[2], type = in[3] & 3;
 	char driver[64] = "";
 
 	if (target->driver) {

@@ -252,7 +252,11 @@ unplugging_ends_all(void **state)
 		items[i] = pending(rig, i % 2 ? 600000 : 0);
 	rig_unplug(rig);
 	for (unsigned i = 0; i < MANY; i++) {
-		item_expect(items[i], USB_NO_DEVICE, 0);
+		item_wait(items[i]);
+		assert_int_equal(items[i]->n_ended, 1);
+		/* A real wire may fail before the hub says that nobody is there. */
+		if (items[i]->status != USB_IO_ERROR || rig->is_model)
+			assert_int_equal(items[i]->status, USB_NO_DEVICE);
 		item_free(items[i]);
 	}
 	assert_int_equal(rig->n_detached, 1);

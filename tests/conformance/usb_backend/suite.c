@@ -28,20 +28,20 @@ static struct target targets[] = {
 	  .source = 0x81, .sink = 0x01, .pattern = PATTERN_COUNTED, .packet = 64, .knows_halt = true },
 	{ .name = "races", .backend = "model" },
 
-	/* tests/vm: QEMU's devices and the kernel's gadgets. */
-	{ .name = "storage", .backend = "libusb", .vid = 0x46F4, .pid = 0x0001, .source = 0, .packet = 512,
+	/* tests/vm: QEMU's devices and the kernel's gadgets. Endpoint numbers say that there is one: which, the
+	 * descriptors tell. */
+	{ .name = "storage", .backend = "libusb", .vid = 0x46F4, .pid = 0x0001, .packet = 512,
 	  .driver = "usb-storage" },
 	{ .name = "serial", .backend = "libusb", .vid = 0x0403, .pid = 0x6001, .packet = 64, .driver = "ftdi_sio" },
 	{ .name = "keyboard", .backend = "libusb", .vid = 0x0627, .pid = 0x0001, .silent = 0x81,
 	  .silent_type = USB_INTERRUPT, .packet = 8, .driver = "usbhid" },
 	{ .name = "gadget-source", .backend = "libusb", .vid = 0x1D6B, .pid = 0x0011, .source = 0x81, .sink = 0x01,
-	  .pattern = PATTERN_ZEROS, .packet = 1024, .sink_halts = true, .knows_halt = true, .exact_packets = true,
-	  .other_alternate = 1 },
+	  .pattern = PATTERN_ZEROS, .packet = 1024, .sink_halts = true, .knows_halt = true, .exact_packets = true },
 	{ .name = "gadget-loopback", .backend = "libusb", .vid = 0x1D6B, .pid = 0x0012, .loop_out = 0x01,
 	  .loop_in = 0x81, .silent = 0x81, .silent_type = USB_BULK, .packet = 1024 },
 	{ .name = "gadget-source-high", .backend = "libusb", .vid = 0x1D6B, .pid = 0x0013, .source = 0x81,
 	  .sink = 0x01, .pattern = PATTERN_ZEROS, .packet = 512, .sink_halts = true, .knows_halt = true,
-	  .exact_packets = true, .other_alternate = 1 },
+	  .exact_packets = true },
 };
 
 void
@@ -87,6 +87,32 @@ add_tests(struct test_list *list, const struct target *target)
 		add_keyboard_tests(list, target);
 }
 
+/* The kernel numbers its gadgets' endpoints as it likes. */
+static void
+take_bulk_endpoints(struct target *target, const struct rig *rig)
+{
+	const uint8_t *blob = rig->configuration;
+
+	for (uint32_t at = 0; at < rig->configuration_length; at += blob[at]) {
+		bool in = blob[at + 2] & 0x80;
+
+		if (blob[at + 1] == USB_DESCRIPTOR_INTERFACE && blob[at + 3] != 0)
+			break;
+		if (blob[at + 1] != USB_DESCRIPTOR_ENDPOINT || (blob[at + 3] & 3) != USB_BULK)
+			continue;
+		if (in && target->silent == target->loop_in)
+			target->silent = target->loop_in ? blob[at + 2] : 0;
+		if (target->source && in)
+			target->source = blob[at + 2];
+		if (target->sink && !in)
+			target->sink = blob[at + 2];
+		if (target->loop_in && in)
+			target->loop_in = blob[at + 2];
+		if (target->loop_out && !in)
+			target->loop_out = blob[at + 2];
+	}
+}
+
 /* Real devices may be missing; simulated ones not. */
 static bool
 is_there(struct target *target)
@@ -95,7 +121,10 @@ is_there(struct target *target)
 
 	if (target->model || !target->vid)
 		return true;
-	return rig_setup(&state) == 0 && rig_teardown(&state) == 0;
+	if (rig_setup(&state) < 0)
+		return false;
+	take_bulk_endpoints(target, state);
+	return rig_teardown(&state) == 0;
 }
 
 static int
