@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: MIT */
+/* IOServiceOpen: check, NewUserClient, introduction, answer. The opening lives until its driver's process has answered
+ * or died; who asked may be gone by then. */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <Ambidext/ADXHost.h>
+#include <Ambidext/ADXRegistry.h>
+
+#include "base/rules.h"
+#include "dextd/realm.h"
+
+#define LOG_TOPIC "dextd.open"
+#include "base/log.h"
+
+struct opening {
+	struct adxi_list link;         /* in realm->openings */
+	struct realm *realm;           /* borrowed */
+	struct connection *connection; /* borrowed; NULL: gone */
+	struct service *service;       /* owned reference: what is opened */
+	struct OSReply *reply;         /* owned */
+	struct adxi_endpoint client_end; /* owned: the client's end of the direct channel */
+	uint64_t client_id;
+	OSDictionary *info;            /* owned reference */
+};
+
+static void
+opening_end(struct opening *opening, IOReturn status)
+{
+	struct service *service = opening->service, *client = NULL;
+	OSMetaClassBase *endpoint = NULL;
+
+	if (opening->client_id)
+		client = service_find(opening->realm, opening->client_id);
+	if (status == kIOReturnSuccess && (!client || client->entry->state & ENTRY_INACTIVE))
+		status = MIG_SERVER_DIED;
+	if (status == kIOReturnSuccess && opening->connection) {
+		endpoint = adxi_endpoint_object(&opening->client_end);
+		if (!endpoint)
+			status = kIOReturnNoMemory;
+	}
+	if (status == kIOReturnSuccess && opening->connection) {
+		client->opener = opening->connection;
+		adxi_list_append(&opening->connection->clients, &client->opener_link);
+	} else if (client) {
+		service_terminate(client);
+	}
+	ADXRegistry_Open_Reply(opening->reply, status, status == kIOReturnSuccess ? opening->client_id : 0,
+			       (ADXEndpoint *)endpoint);
+	value_unref(endpoint);
+	adxi_list_remove(&opening->link);
+	adxi_endpoint_done(&opening->client_end);
+	value_unref(opening->info);
+	free(opening);
+	service_opening_done(service);
+	service_unref(service);
+}
+
+static void
+introduced(void *context, IOReturn status)
+{
+	opening_end(context, status);
+}
+
+static void
+introduce(struct opening *opening)
+{
+	struct adxi_endpoint ends[2];
+	struct ADXHost *host = server_host(opening->service->server);
+	OSMetaClassBase *endpoint;
+	IOReturn status;
+
+	if (!host || adxi_endpoint_pair(ends) < 0) {
+		opening_end(opening, host ? kIOReturnNoResources : MIG_SERVER_DIED);
+		return;
+	}
+	opening->client_end = ends[1];
+	endpoint = adxi_endpoint_object(&ends[0]);
+	if (!endpoint) {
+		opening_end(opening, kIOReturnNoMemory);
+		return;
+	}
+	/* A peer for each connection: its door hands out this one client and nothing else. */
+	status = ADXHost_Introduce_Async(host, opening->realm->next_peer++, (ADXEndpoint *)endpoint,
+					 opening->client_id, opening->info, introduced, opening);
+	value_unref(endpoint);
+	if (status != kIOReturnSuccess)
+		opening_end(opening, status);
+}
+
+/* What the driver says that it made has to be a user client of its own, below the service. */
+static IOReturn
+check_client(const struct opening *opening, const struct service *client)
+{
+	const struct service *service = opening->service;
+
+	if (!client || client->server != service->server || client->kind != SERVICE_USER_CLIENT ||
+	    client->opener || entry_parent(client->entry, PLANE_SERVICE) != service->entry) {
+		adxi_tell(ADXI_RULE_SRV004, "process %d of %s answered NewUserClient of %s with entry 0x%llx",
+			  (int)service->server->pid, service->server->name, entry_text(service->entry),
+			  (unsigned long long)opening->client_id);
+		return kIOReturnUnsupported;
+	}
+	return kIOReturnSuccess;
+}
+
+static const char *
+creator(const struct opening *opening, char *buf, size_t size)
+{
+	const char *name = value_get_cstr(opening->info, "procname");
+
+	(void)snprintf(buf, size, "pid %d, %s", opening->connection ? opening->connection->pid : 0,
+		       name ? name : "?");
+	return buf;
+}
+
+static void
+new_user_client_done(void *context, IOReturn status, uint64_t client_id)
+{
+	struct opening *opening = context;
+	struct service *client;
+	char text[160];
+
+	if (status != kIOReturnSuccess) {
+		opening_end(opening, status);
+		return;
+	}
+	if (!client_id) {
+		adxi_tell(ADXI_RULE_T61, "%s::NewUserClient returned success and no client",
+			  entry_text(opening->service->entry));
+		opening_end(opening, kIOReturnError);
+		return;
+	}
+	opening->client_id = client_id;
+	client = service_find(opening->realm, client_id);
+	status = check_client(opening, client);
+	if (status != kIOReturnSuccess) {
+		opening->client_id = 0;
+		opening_end(opening, status);
+		return;
+	}
+	value_set_cstr(client->entry->base, "IOUserClientCreator", creator(opening, text, sizeof text));
+	introduce(opening);
+}
+
+/* ---------------------------------------------------------------------------------------------
+ * Access
+ */
+
+#define DRIVERKIT "com.apple.developer.driverkit."
+
+
+static bool
+is_id(void *context, const OSObject *value)
+{
+	const char *text = value_cstr(value), *id = context;
+
+	return text && !strcmp(text, id);
+}
+
+/* In strict mode what macOS asks for, as far as it can be known here; before anything was made. */
+static bool
+entitlements_allow(const struct service *service, const OSDictionary *entitlements)
+{
+	const struct bundle *bundle = service->server->bundle;
+	const char *id = entry_property_cstr(service->entry, "CFBundleIdentifier");
+	const OSDictionary *own = bundle ? bundle_entitlements(bundle) : NULL;
+
+	if (value_get(own, DRIVERKIT "allow-any-userclient-access"))
+		return true;
+	return id && value_each_member(value_get(entitlements, DRIVERKIT "userclient-access"), is_id, (void *)id);
+}
+
+static IOReturn
+check_access(const struct connection *connection, const struct service *service, const OSDictionary *entitlements)
+{
+	const char *wanted = entry_property_cstr(service->entry, "IOUserClientEntitlements");
+	const struct realm *realm = connection->realm;
+
+	if (!connection_is_owner(connection) && !realm->config.open_to_all) {
+		realm_log(connection->realm, service->server,
+			  "pid %d (user %u) may not open %s: only user %u and root may, unless dextd runs with --open-to everyone",
+			  connection->pid, connection->uid, entry_text(service->entry), (unsigned)geteuid());
+		return kIOReturnNotPermitted;
+	}
+	if (!realm->config.strict)
+		return kIOReturnSuccess;
+	if (!entitlements_allow(service, entitlements)) {
+		adxi_tell(ADXI_RULE_T62, "pid %d has no " DRIVERKIT "userclient-access for %s", connection->pid,
+			  entry_property_cstr(service->entry, "CFBundleIdentifier"));
+		return kIOReturnNotPermitted;
+	}
+	if (wanted && !value_is_true(value_get(entitlements, wanted))) {
+		adxi_tell(ADXI_RULE_T62, "pid %d has no entitlement %s, which %s asks for", connection->pid, wanted,
+			  entry_text(service->entry));
+		return kIOReturnNotPrivileged;
+	}
+	return kIOReturnSuccess;
+}
+
+/* ---------------------------------------------------------------------------------------------
+ * Begin
+ */
+
+static IOReturn
+find_service(struct connection *connection, uint64_t entry_id, struct service **ret_service)
+{
+	struct entry *entry = registry_find(connection->realm->registry, entry_id);
+
+	if (!entry || entry->state & ENTRY_INACTIVE)
+		return MACH_SEND_INVALID_DEST;
+	if (!entry_conforms(entry, "IOService"))
+		return kIOReturnBadArgument;
+	if (!entry->service)
+		return kIOReturnUnsupported;
+	if (entry->service->state != SERVICE_RUNNING)
+		return kIOReturnNotReady;
+	*ret_service = entry->service;
+	return kIOReturnSuccess;
+}
+
+static OSDictionary *
+client_info(const struct connection *connection, const OSDictionary *info)
+{
+	OSDictionary *copy = info ? value_deep_copy(info) : value_dict_new();
+
+	/* What the client says of itself, with what is known of it. */
+	if (value_set_u64(copy, "pid", (uint64_t)connection->pid) && value_set_u64(copy, "uid", connection->uid))
+		return copy;
+	return value_unref(copy);
+}
+
+static OSDictionary *
+client_entitlements(const struct connection *connection, const OSDictionary *info)
+{
+	const OSDictionary *given = value_as(OSDictionary, value_get(info, "entitlements"));
+	const char *name = value_get_cstr(info, "procname");
+	OSDictionary *copy = given ? value_deep_copy(given) : value_dict_new();
+	char text[160];
+
+	(void)snprintf(text, sizeof text, "pid %d, %s", connection->pid, name ? name : "?");
+	if (value_set_cstr(copy, "IOUserClientCreator", text) &&
+	    (connection->uid != 0 || value_set_bool(copy, DRIVERKIT "administrator", true)))
+		return copy;
+	return value_unref(copy);
+}
+
+void
+open_begin(struct connection *connection, uint64_t entry_id, uint32_t type, const OSDictionary *info,
+	   struct OSReply *reply)
+{
+	value_auto OSDictionary *entitlements = NULL;
+	struct opening *opening = NULL;
+	struct service *service = NULL;
+	struct ADXHost *host;
+	IOReturn status;
+
+	status = find_service(connection, entry_id, &service);
+	if (status == kIOReturnSuccess && info && !value_is_storable(info, 4096))
+		status = kIOReturnBadArgument;
+	if (status == kIOReturnSuccess) {
+		entitlements = client_entitlements(connection, info);
+		status = entitlements ? check_access(connection, service, entitlements) : kIOReturnNoMemory;
+	}
+	host = status == kIOReturnSuccess ? server_host(service->server) : NULL;
+	if (status == kIOReturnSuccess && !host)
+		status = MIG_SERVER_DIED;
+	if (status == kIOReturnSuccess) {
+		opening = calloc(1, sizeof *opening);
+		if (opening && !(opening->info = client_info(connection, info))) {
+			free(opening);
+			opening = NULL;
+		}
+		status = opening ? kIOReturnSuccess : kIOReturnNoMemory;
+	}
+	if (status != kIOReturnSuccess) {
+		ADXRegistry_Open_Reply(reply, status, 0, NULL);
+		return;
+	}
+	opening->realm = connection->realm;
+	opening->connection = connection;
+	opening->service = service_ref(service);
+	opening->reply = reply;
+	opening->client_end = ADXI_ENDPOINT_NONE;
+	service->n_openings++;
+	adxi_list_append(&connection->realm->openings, &opening->link);
+	status = ADXHost_NewUserClient_Async(host, entry_id, type, entitlements, new_user_client_done, opening);
+	if (status != kIOReturnSuccess)
+		opening_end(opening, status);
+}
+
+void
+open_forget(struct connection *connection)
+{
+	struct opening *opening;
+
+	ADXI_LIST_EACH(opening, &connection->realm->openings, link)
+		if (opening->connection == connection)
+			opening->connection = NULL;
+}

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT */
+/* ADXServer: what a hosted process may tell about its own entries. One object a process; nothing that it says is taken
+ * for more than the entries that it hosts. */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <Ambidext/ADXServer.h>
+
+#include "base/rules.h"
+#include "dextd/realm.h"
+
+#define SERVER_ENTRIES_MAX  4096u
+#define PROPERTY_VALUES_MAX 65536u
+#define OPENERS_MAX         64u
+
+struct ADXServer_IVars {
+	struct server *server; /* borrowed; NULL: gone */
+};
+
+OSMetaClassBase *
+protocol_server_new(struct server *server)
+{
+	ADXServer *object = (ADXServer *)OSMetaClassAllocate(&ADXServer_Class);
+	struct ADXServer_IVars *ivars = calloc(1, sizeof *ivars);
+
+	if (!object || !ivars || !OSObject_init((OSObject *)object)) {
+		free(ivars);
+		value_unref(object);
+		return NULL;
+	}
+	ivars->server = server;
+	object->ivars = ivars;
+	return (OSMetaClassBase *)object;
+}
+
+void
+protocol_server_end(OSMetaClassBase *object)
+{
+	ADXServer *server = (ADXServer *)object;
+
+	free(server->ivars);
+	server->ivars = NULL;
+}
+
+/* The service of that entry if this process hosts it. */
+static IOReturn
+own(ADXServer *self, uint64_t entry_id, const char *what, struct service **ret_service)
+{
+	struct server *server = self->ivars ? self->ivars->server : NULL;
+	struct service *service;
+
+	if (!server)
+		return kIOReturnOffline;
+	service = service_find(server->realm, entry_id);
+	if (service && service->server == server) {
+		*ret_service = service;
+		return kIOReturnSuccess;
+	}
+	/* It may not know yet that the entry is gone: that is no fault. */
+	if (!service && registry_was_used(server->realm->registry, entry_id))
+		return kIOReturnOffline;
+	server->refusals++;
+	adxi_tell(ADXI_RULE_SRV004, "process %d of %s calls %s for entry 0x%" PRIx64, (int)server->pid,
+		  server->name, what, entry_id);
+	return kIOReturnNotPermitted;
+}
+
+static IOReturn
+find_parent(ADXServer *self, uint64_t provider_id, struct entry **ret_parent)
+{
+	struct server *server = self->ivars->server;
+	struct service *service = NULL;
+	IOReturn status;
+
+	if (provider_id == 0 && server->is_host) {
+		*ret_parent = registry_root(server->realm->registry);
+		return kIOReturnSuccess;
+	}
+	status = own(self, provider_id, "Publish", &service);
+	if (status != kIOReturnSuccess)
+		return status;
+	if (service->entry->state & ENTRY_INACTIVE)
+		return kIOReturnOffline;
+	*ret_parent = service->entry;
+	return kIOReturnSuccess;
+}
+
+static IOReturn
+too_much(struct server *server, const char *what)
+{
+	adxi_tell(ADXI_RULE_SRV005, "process %d of %s: %s", (int)server->pid, server->name, what);
+	return kIOReturnNoResources;
+}
+
+kern_return_t
+ADXServer_Publish_Impl(ADXServer *self, uint64_t providerID, OSArray *classes, OSString *userClass, OSString *name,
+		       OSString *location, OSDictionary *properties, uint64_t *entryID)
+{
+	value_auto OSArray *names = NULL;
+	struct service *service = NULL;
+	struct entry *parent = NULL;
+	struct server *server;
+	const char *class_name;
+	IOReturn status;
+	int r;
+
+	if (!self->ivars)
+		return kIOReturnOffline;
+	server = self->ivars->server;
+	status = find_parent(self, providerID, &parent);
+	if (status != kIOReturnSuccess)
+		return status;
+	if (server->n_services >= SERVER_ENTRIES_MAX)
+		return too_much(server, "it has 4096 entries");
+	if (properties && !value_is_storable(properties, PROPERTY_VALUES_MAX))
+		return too_much(server, "an entry's properties are too many or of no property type");
+	/* Of what Create() makes, the K side's classes follow from IOClass; a driver's own classes are no part of them. */
+	class_name = userClass ? value_get_cstr(properties, "IOClass") : NULL;
+	names = class_name ? class_names_new(class_name) : value_ref(classes);
+	r = service_publish(server, parent, names, value_cstr(userClass), value_cstr(name), value_cstr(location),
+			    properties, &service);
+	if (r < 0)
+		return r == -ENOMEM ? kIOReturnNoMemory : kIOReturnBadArgument;
+	if (userClass && value_is_storable(classes, 64))
+		entry_set_base(service->entry, "IOUserClasses", classes);
+	*entryID = service->entry->id;
+	return kIOReturnSuccess;
+}
+
+kern_return_t
+ADXServer_Register_Impl(ADXServer *self, uint64_t entryID)
+{
+	struct service *service;
+	IOReturn status = own(self, entryID, "RegisterService", &service);
+
+	if (status != kIOReturnSuccess)
+		return status;
+	if (service->entry->state & ENTRY_INACTIVE)
+		return kIOReturnOffline;
+	service_register(service);
+	return kIOReturnSuccess;
+}
+
+kern_return_t
+ADXServer_SetName_Impl(ADXServer *self, uint64_t entryID, OSString *name)
+{
+	struct service *service;
+	IOReturn status = own(self, entryID, "SetName", &service);
+
+	if (status == kIOReturnSuccess && entry_set_name(service->entry, value_cstr(name)) < 0)
+		status = kIOReturnBadArgument;
+	return status;
+}
+
+kern_return_t
+ADXServer_SetProperties_Impl(ADXServer *self, uint64_t entryID, OSDictionary *properties)
+{
+	struct service *service;
+	IOReturn status = own(self, entryID, "SetProperties", &service);
+
+	if (status != kIOReturnSuccess)
+		return status;
+	if (!properties || !value_is_storable(properties, PROPERTY_VALUES_MAX))
+		return kIOReturnBadArgument;
+	if (value_count(service->entry->set) + value_count(properties) > SERVER_ENTRIES_MAX)
+		return too_much(service->server, "an entry has 4096 properties");
+	return entry_merge_set(service->entry, properties) < 0 ? kIOReturnNoMemory : kIOReturnSuccess;
+}
+
+kern_return_t
+ADXServer_RemoveProperty_Impl(ADXServer *self, uint64_t entryID, OSString *name)
+{
+	struct service *service;
+	IOReturn status = own(self, entryID, "RemoveProperty", &service);
+
+	if (status != kIOReturnSuccess)
+		return status;
+	if (!value_cstr(name))
+		return kIOReturnUnsupported;
+	return entry_remove_set(service->entry, value_cstr(name)) < 0 ? kIOReturnNotFound : kIOReturnSuccess;
+}
+
+kern_return_t
+ADXServer_AdjustBusy_Impl(ADXServer *self, uint64_t entryID, int32_t delta)
+{
+	struct service *service;
+	IOReturn status = own(self, entryID, "AdjustBusy", &service);
+
+	if (status != kIOReturnSuccess)
+		return status;
+	return entry_adjust_busy(service->entry, delta) < 0 ? kIOReturnBadArgument : kIOReturnSuccess;
+}
+
+kern_return_t
+ADXServer_Terminate_Impl(ADXServer *self, uint64_t entryID, uint64_t options)
+{
+	struct service *service;
+	IOReturn status = own(self, entryID, "Terminate", &service);
+
+	if (status != kIOReturnSuccess)
+		return status;
+	if (options)
+		return kIOReturnUnsupported;
+	service_terminate(service);
+	return kIOReturnSuccess;
+}
+
+kern_return_t
+ADXServer_Stopped_Impl(ADXServer *self, uint64_t entryID)
+{
+	struct service *service;
+	IOReturn status = own(self, entryID, "Stopped", &service);
+
+	if (status == kIOReturnSuccess)
+		service_stopped(service);
+	return status;
+}
+
+static OSArray *
+without(const OSArray *array, uint64_t id)
+{
+	OSArray *rest = value_array_new();
+	uint32_t i, n = value_count(array);
+	uint64_t number;
+
+	for (i = 0; rest && i < n; i++)
+		if (value_u64(value_at(array, i), &number) && number != id)
+			value_append(rest, value_at(array, i));
+	return rest;
+}
+
+kern_return_t
+ADXServer_SetOpen_Impl(ADXServer *self, uint64_t entryID, uint64_t clientID, bool open)
+{
+	struct service *service;
+	IOReturn status = own(self, entryID, "SetOpen", &service);
+	OSArray *openers;
+
+	if (status != kIOReturnSuccess)
+		return status;
+	openers = without(service->openers, clientID);
+	if (!openers)
+		return kIOReturnNoMemory;
+	if (open && (value_count(openers) >= OPENERS_MAX || !value_append_u64(openers, clientID))) {
+		value_unref(openers);
+		return kIOReturnNoResources;
+	}
+	value_unref(service->openers);
+	service->openers = openers;
+	return kIOReturnSuccess;
+}
+
+void
+ADXServer_MessageClients_Impl(ADXServer *self, uint64_t entryID, uint32_t messageType, uint64_t argument)
+{
+	struct service *service;
+
+	if (own(self, entryID, "MessageClients", &service) == kIOReturnSuccess)
+		notify_message(service->realm, service->entry, messageType, argument);
+}

@@ -1,0 +1,708 @@
+/* SPDX-License-Identifier: MIT */
+/* Hosted processes: launch, check-in, output, end. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <Ambidext/ADXHost.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/rules.h"
+#include "dextd/realm.h"
+
+#define LOG_TOPIC "dextd.server"
+#include "base/log.h"
+
+#define CHANNEL_FD 3
+
+static const unsigned server_moves[SERVER_STATE_COUNT] = {
+	[SERVER_LAUNCHING] = 1u << SERVER_RUNNING | 1u << SERVER_LEAVING | 1u << SERVER_DEAD,
+	[SERVER_RUNNING] = 1u << SERVER_LEAVING | 1u << SERVER_DEAD,
+	[SERVER_LEAVING] = 1u << SERVER_DEAD,
+	[SERVER_DEAD] = 0,
+};
+
+static const char *const server_state_names[SERVER_STATE_COUNT] = {
+	[SERVER_LAUNCHING] = "launching",
+	[SERVER_RUNNING] = "running",
+	[SERVER_LEAVING] = "leaving",
+	[SERVER_DEAD] = "dead",
+};
+
+const char *
+server_state_name(enum server_state state)
+{
+	return server_state_names[state];
+}
+
+static void
+server_move(struct server *server, enum server_state next)
+{
+	adxi_assert(server_moves[server->state] & 1u << next);
+	log_debug("%s (pid %d): %s -> %s", server->name, (int)server->pid,
+		  server_state_names[server->state], server_state_names[next]);
+	server->state = next;
+}
+
+struct server *
+server_ref(struct server *server)
+{
+	server->n_ref++;
+	return server;
+}
+
+static void
+free_argv(char **argv)
+{
+	size_t i;
+
+	for (i = 0; argv && argv[i]; i++)
+		free(argv[i]);
+	free(argv);
+}
+
+struct server *
+server_unref(struct server *server)
+{
+	struct pair *pair, *next;
+
+	if (!server || --server->n_ref)
+		return NULL;
+	ADXI_LIST_EACH_SAFE(pair, next, &server->pairs, link)
+		server_pair_drop(pair);
+	adxi_source_remove(server->child);
+	adxi_source_remove(server->timer);
+	adxi_source_remove(server->output);
+	if (server->object)
+		protocol_server_end(server->object);
+	value_unref(server->object);
+	value_unref(server->host);
+	bundle_unref(server->bundle);
+	free_argv(server->argv);
+	free(server->cutter);
+	free(server->name);
+	free(server);
+	return NULL;
+}
+
+ADXI_DEFINE_CLEANUP(struct server, server_unref)
+
+struct server *
+server_find(struct realm *realm, uint64_t id)
+{
+	struct server *server;
+
+	ADXI_LIST_EACH(server, &realm->servers, link)
+		if (server->id == id)
+			return server;
+	return NULL;
+}
+
+struct ADXHost *
+server_host(struct server *server)
+{
+	if (server->state != SERVER_RUNNING || !server->host || !server->connection ||
+	    !connection_may_send(server->connection))
+		return NULL;
+	return (struct ADXHost *)server->host;
+}
+
+/* ---------------------------------------------------------------------------------------------
+ * Direct channels
+ */
+
+struct pair *
+server_pair(struct server *user, const struct server *host)
+{
+	struct pair *pair;
+
+	ADXI_LIST_EACH(pair, &user->pairs, link)
+		if (pair->host_id == host->id)
+			return pair;
+	return NULL;
+}
+
+int
+server_pair_new(struct server *user, const struct server *host, struct adxi_endpoint *ret_host_end,
+		struct pair **ret_pair)
+{
+	struct adxi_endpoint ends[2];
+	struct pair *pair = calloc(1, sizeof *pair);
+	int r;
+
+	if (!pair)
+		return -ENOMEM;
+	r = adxi_endpoint_pair(ends);
+	if (r < 0) {
+		free(pair);
+		return r;
+	}
+	pair->host_id = host->id;
+	pair->pending = ends[1];
+	adxi_list_append(&user->pairs, &pair->link);
+	*ret_host_end = ends[0];
+	*ret_pair = pair;
+	return 0;
+}
+
+void
+server_pair_drop(struct pair *pair)
+{
+	adxi_list_remove(&pair->link);
+	if (!pair->sent)
+		adxi_endpoint_done(&pair->pending);
+	free(pair);
+}
+
+/* The peers of a process that has gone get a new channel if it is ever needed. */
+static void
+drop_pairs_with(struct realm *realm, uint64_t host_id)
+{
+	struct server *server;
+	struct pair *pair, *next;
+
+	ADXI_LIST_EACH(server, &realm->servers, link)
+		ADXI_LIST_EACH_SAFE(pair, next, &server->pairs, link)
+			if (pair->host_id == host_id)
+				server_pair_drop(pair);
+}
+
+/* ---------------------------------------------------------------------------------------------
+ * Launch
+ */
+
+static bool
+is_passed_on(const char *variable)
+{
+	static const char *const names[] = {
+		"PATH=", "LANG=", "LC_", "TZ=", "TMPDIR=", "HOME=", "LD_LIBRARY_PATH=", "ASAN_OPTIONS=",
+		"UBSAN_OPTIONS=", "LSAN_OPTIONS=", "TSAN_OPTIONS=", "LLVM_PROFILE_FILE=", "AMBIDEXT_",
+	};
+	static const char *const ours[] = { "AMBIDEXT_SOCKET_FD=", "AMBIDEXT_TOKEN=", "AMBIDEXT_SERVER_NAME=",
+					    "AMBIDEXT_REALM=", "AMBIDEXT_HOSTS=" };
+	size_t i;
+
+	for (i = 0; i < sizeof ours / sizeof ours[0]; i++)
+		if (!strncmp(variable, ours[i], strlen(ours[i])))
+			return false;
+	for (i = 0; i < sizeof names / sizeof names[0]; i++)
+		if (!strncmp(variable, names[i], strlen(names[i])))
+			return true;
+	return false;
+}
+
+static char **
+make_environment(const struct server *server)
+{
+	size_t n = 0, room = 8;
+	char **env, **variable;
+	bool done;
+
+	for (variable = environ; *variable; variable++)
+		room++;
+	env = calloc(room, sizeof *env);
+	if (!env)
+		return NULL;
+	done = asprintf(&env[n++], "AMBIDEXT_SOCKET_FD=%d", CHANNEL_FD) >= 0 &&
+	       asprintf(&env[n++], "AMBIDEXT_TOKEN=%s", server->token) >= 0 &&
+	       asprintf(&env[n++], "AMBIDEXT_SERVER_NAME=%s", server->name) >= 0 &&
+	       asprintf(&env[n++], "AMBIDEXT_REALM=%s", server->realm->config.dir) >= 0;
+	if (done && server->realm->config.strict && !getenv("AMBIDEXT_STRICT"))
+		done = (env[n++] = strdup("AMBIDEXT_STRICT=macos")) != NULL;
+	for (variable = environ; done && *variable; variable++)
+		if (is_passed_on(*variable))
+			done = (env[n++] = strdup(*variable)) != NULL;
+	if (done)
+		return env;
+	free_argv(env);
+	return NULL;
+}
+
+/* In the child. Only async-signal-safe calls. */
+__attribute__((noreturn)) static void
+become(char *const *argv, char *const *env, int channel, int output)
+{
+	static const char cannot[] = "cannot be executed: ";
+	int null = open("/dev/null", O_RDONLY);
+	const char *why;
+	sigset_t none;
+	int sig;
+
+	(void)setpgid(0, 0);
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (sig = 1; sig < NSIG; sig++)
+		(void)signal(sig, SIG_DFL);
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	/* The descriptors may stand in each other's way: up first. */
+	channel = fcntl(channel, F_DUPFD, 10);
+	output = fcntl(output, F_DUPFD, 10);
+	null = fcntl(null, F_DUPFD, 10);
+	if (dup2(null, 0) < 0 || dup2(output, 1) < 0 || dup2(output, 2) < 0 || dup2(channel, CHANNEL_FD) < 0)
+		_exit(126);
+	(void)close_range(CHANNEL_FD + 1, ~0u, 0);
+	(void)execve(argv[0], argv, env);
+	why = strerrordesc_np(errno);
+	if (write(2, argv[0], strlen(argv[0])) < 0 || write(2, " ", 1) < 0 ||
+	    write(2, cannot, sizeof cannot - 1) < 0 || write(2, why, strlen(why)) < 0)
+		_exit(126);
+	_exit(127);
+}
+
+static void
+output_line(void *userdata, const char *line)
+{
+	struct server *server = userdata;
+
+	journal_add_line(server->realm->journal, (int)server->pid, server->name, line);
+}
+
+static void
+output_ready(struct adxi_source *source, int fd, uint32_t events, void *userdata)
+{
+	struct server *server = userdata;
+	unsigned turns;
+	char data[4096];
+	ssize_t r = 0;
+
+	/* A process that floods its output must not keep the loop. */
+	for (turns = 0; turns < 8; turns++) {
+		r = read(fd, data, sizeof data);
+		if (r <= 0)
+			break;
+		line_cutter_feed(server->cutter, data, (size_t)r, output_line, server);
+	}
+	if (r == 0 || (r < 0 && errno != EAGAIN && errno != EINTR)) {
+		line_cutter_feed(server->cutter, "", 0, output_line, server);
+		server->output = adxi_source_remove(server->output);
+	}
+}
+
+static void
+drain_output(struct server *server, int fd)
+{
+	char data[4096];
+	ssize_t r;
+
+	while ((r = read(fd, data, sizeof data)) > 0)
+		line_cutter_feed(server->cutter, data, (size_t)r, output_line, server);
+}
+
+static void child_ended(struct adxi_source *source, pid_t pid, int status, void *userdata);
+static void time_is_up(struct adxi_source *source, void *userdata);
+
+static int
+spawn(struct server *server)
+{
+	adxi_cleanup(adxi_closep) int output_write = -1;
+	adxi_cleanup(adxi_closep) int theirs = -1;
+	struct realm *realm = server->realm;
+	int sockets[2], pipes[2], r;
+	char **env;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0)
+		return -errno;
+	theirs = sockets[1];
+	r = connection_new(realm, sockets[0], server, &server->connection);
+	if (r < 0)
+		return r;
+	if (pipe2(pipes, O_CLOEXEC) < 0)
+		return -errno;
+	output_write = pipes[1];
+	(void)fcntl(pipes[0], F_SETFL, O_NONBLOCK);
+	server->output_fd = pipes[0];
+	r = adxi_loop_add_fd(realm->loop, pipes[0], true, EPOLLIN, output_ready, server, &server->output);
+	if (r < 0) {
+		(void)close(pipes[0]);
+		return r;
+	}
+	env = make_environment(server);
+	if (!env)
+		return -ENOMEM;
+	server->pid = fork();
+	if (server->pid == 0)
+		become(server->argv, env, theirs, output_write);
+	r = server->pid < 0 ? -errno : 0;
+	free_argv(env);
+	if (r < 0) {
+		server->pid = 0;
+		return r;
+	}
+	(void)setpgid(server->pid, server->pid); /* also in the child: whoever comes first */
+	server->connection->pid = server->pid;
+	server->launched_ns = adxi_now_ns();
+	r = adxi_loop_add_child(realm->loop, server->pid, child_ended, server, &server->child);
+	if (r < 0) {
+		(void)kill(-server->pid, SIGKILL);
+		(void)waitpid(server->pid, NULL, 0);
+		server->pid = 0;
+		return r;
+	}
+	return adxi_loop_add_timer(realm->loop, adxi_deadline_ns(realm->config.checkin_ns), time_is_up, server,
+				   &server->timer);
+}
+
+static struct server *
+server_new(struct realm *realm, const char *name, uint64_t tag)
+{
+	struct server *server = calloc(1, sizeof *server);
+	unsigned char random[16];
+	size_t i;
+
+	if (!server)
+		return NULL;
+	server->n_ref = 1;
+	server->realm = realm;
+	server->id = realm->next_peer++;
+	server->tag = tag;
+	server->name = strdup(name);
+	server->cutter = calloc(1, sizeof *server->cutter);
+	adxi_list_init(&server->link);
+	adxi_list_init(&server->services);
+	adxi_list_init(&server->pairs);
+	if (!server->name || !server->cutter ||
+	    getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
+		return server_unref(server);
+	for (i = 0; i < sizeof random; i++)
+		(void)snprintf(server->token + 2 * i, 3, "%02x", random[i]);
+	return server;
+}
+
+/* In the realm's list from here on; the list's reference goes when the process is reaped. */
+static int
+launch(struct server *server)
+{
+	int r;
+
+	adxi_list_append(&server->realm->servers, &server_ref(server)->link);
+	r = spawn(server);
+	if (r == 0)
+		return 0;
+	realm_log(server->realm, server, "%s cannot be launched: %s", server->argv[0], strerror(-r));
+	if (server->connection) {
+		server->connection->server = NULL;
+		connection_close(server->connection);
+		server->connection = NULL;
+	}
+	server_kill(server);
+	if (!server->pid) {
+		server->output = adxi_source_remove(server->output);
+		server->timer = adxi_source_remove(server->timer);
+		server_move(server, SERVER_DEAD);
+		adxi_list_remove(&server->link);
+		server_unref(server);
+	}
+	return r;
+}
+
+int
+server_for_personality(struct realm *realm, struct personality *personality, uint64_t tag,
+		       struct server **ret_server)
+{
+	adxi_cleanup(server_unrefp) struct server *server = NULL;
+	struct server *other;
+	int r;
+
+	ADXI_LIST_EACH(other, &realm->servers, link) {
+		if (personality->one_process && !other->is_host && !strcmp(other->name, personality->server_name) &&
+		    (other->state == SERVER_RUNNING || other->state == SERVER_LAUNCHING)) {
+			*ret_server = server_ref(other);
+			return 0;
+		}
+	}
+	server = server_new(realm, personality->server_name, tag);
+	if (!server)
+		return -ENOMEM;
+	server->one_process = personality->one_process;
+	server->bundle = bundle_ref(personality->bundle);
+	server->argv = calloc(2, sizeof *server->argv);
+	if (!server->argv || !(server->argv[0] = strdup(personality->bundle->executable)))
+		return -ENOMEM;
+	r = launch(server);
+	if (r < 0)
+		return r;
+	realm_log(realm, server, "%s-0x%" PRIx64 " started as process %d for personality '%s'", server->name,
+		  server->tag, (int)server->pid, personality->name);
+	*ret_server = TAKE(server);
+	return 0;
+}
+
+int
+server_launch_host(struct realm *realm, const char *const *argv, unsigned n_crashes)
+{
+	const char *name = strrchr(argv[0], '/');
+	adxi_cleanup(server_unrefp) struct server *server = server_new(realm, name ? name + 1 : argv[0], 0);
+	size_t n = 0, i;
+
+	if (!server)
+		return -ENOMEM;
+	while (argv[n])
+		n++;
+	server->is_host = true;
+	server->n_crashes = n_crashes;
+	server->argv = calloc(n + 1, sizeof *server->argv);
+	for (i = 0; server->argv && i < n; i++)
+		if (!(server->argv[i] = strdup(argv[i])))
+			return -ENOMEM;
+	return server->argv ? launch(server) : -ENOMEM;
+}
+
+/* ---------------------------------------------------------------------------------------------
+ * Life
+ */
+
+static void
+ready_later(void *userdata)
+{
+	struct server *server = userdata;
+	struct service *service, *next;
+
+	ADXI_LIST_EACH_SAFE(service, next, &server->services, server_link)
+		if (server->state == SERVER_RUNNING)
+			service_server_ready(service);
+	device_check(server->realm);
+	server_check_leave(server);
+	server_unref(server);
+}
+
+int
+server_check_in(struct connection *connection, const char *token, OSMetaClassBase *host,
+		struct server **ret_server)
+{
+	struct server *server = connection->server;
+	unsigned different = 0;
+	size_t i;
+
+	if (!server || server->state != SERVER_LAUNCHING || !host || strlen(token) != strlen(server->token))
+		return -EACCES;
+	for (i = 0; server->token[i]; i++)
+		different |= (unsigned char)(server->token[i] ^ token[i]);
+	if (different)
+		return -EACCES;
+	server->object = protocol_server_new(server);
+	if (!server->object)
+		return -ENOMEM;
+	server->host = value_ref(host);
+	server->timer = adxi_source_remove(server->timer);
+	server_move(server, SERVER_RUNNING);
+	/* The answer to the check-in has to be under way before the first request is. */
+	if (adxi_loop_post(server->realm->loop, ready_later, server_ref(server)) < 0) {
+		server_unref(server);
+		return -ENOMEM;
+	}
+	*ret_server = server;
+	return 0;
+}
+
+void
+server_kill(struct server *server)
+{
+	server->killed = true;
+	if (server->pid > 0)
+		(void)kill(-server->pid, SIGKILL);
+}
+
+static void
+time_is_up(struct adxi_source *source, void *userdata)
+{
+	struct server *server = userdata;
+
+	if (server->state == SERVER_LAUNCHING)
+		adxi_tell(ADXI_RULE_T72, "process %d of %s (%s) has not checked in within %llu s",
+			  (int)server->pid, server->name, server->argv[0],
+			  server->realm->config.checkin_ns / ADXI_NS_PER_S);
+	else
+		realm_log(server->realm, server, "process %d does not exit and is killed", (int)server->pid);
+	server->timer = adxi_source_remove(server->timer);
+	server_kill(server);
+	server_gone(server);
+}
+
+static void
+leave(struct server *server)
+{
+	struct realm *realm = server->realm;
+	struct ADXHost *host = server_host(server);
+
+	server->timer = adxi_source_remove(server->timer);
+	if (host)
+		ADXHost_Exit(host, 0);
+	server_move(server, SERVER_LEAVING);
+	server->was_leaving = true;
+	if (!host)
+		server_kill(server);
+	(void)adxi_loop_add_timer(realm->loop, adxi_deadline_ns(realm->config.exit_ns), time_is_up, server,
+				  &server->timer);
+}
+
+void
+server_check_leave(struct server *server)
+{
+	if (!adxi_list_is_empty(&server->services) ||
+	    (server->is_host && server->realm->state == REALM_RUNNING))
+		return;
+	if (server->state == SERVER_RUNNING || server->state == SERVER_LAUNCHING)
+		leave(server);
+}
+
+void
+server_gone(struct server *server)
+{
+	struct realm *realm = server->realm;
+	struct service *service;
+	size_t left;
+
+	if (server->state == SERVER_DEAD)
+		return;
+	server_ref(server);
+	server_move(server, SERVER_DEAD);
+	if (server->object)
+		protocol_server_end(server->object);
+	if (server->connection) {
+		server->connection->server = NULL;
+		connection_close(server->connection);
+		server->connection = NULL;
+	}
+	drop_pairs_with(realm, server->id);
+	/* Whatever it still does is for nobody. If it has crashed, its status is fixed already. */
+	if (server->pid > 0)
+		(void)kill(-server->pid, SIGKILL);
+	/* Each call may remove several; those that wait for others' Stop stay. */
+	for (left = server->n_services; left > 0; left--) {
+		service = ADXI_LIST_FIRST(&server->services, struct service, server_link);
+		if (!service)
+			break;
+		adxi_list_remove(&service->server_link);
+		adxi_list_append(&server->services, &service->server_link);
+		service_server_gone(service);
+	}
+	device_check(realm);
+	server_unref(server);
+}
+
+static void
+tell_status(struct server *server, int status)
+{
+	bool expected = server->was_leaving && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+	double seconds = (double)(adxi_now_ns() - server->launched_ns) / 1e9;
+
+	if (expected || (server->killed && WIFSIGNALED(status))) {
+		realm_log(server->realm, server, "process %d ended after %.3f s", (int)server->pid, seconds);
+		return;
+	}
+	if (!server->host && WIFEXITED(status))
+		adxi_tell(ADXI_RULE_T72, "process %d of %s (%s) ended with status %d before it checked in",
+			  (int)server->pid, server->name, server->argv[0], WEXITSTATUS(status));
+	else if (WIFEXITED(status))
+		adxi_tell(ADXI_RULE_SRV001, "process %d of %s ended with status %d after %.3f s", (int)server->pid,
+			  server->name, WEXITSTATUS(status), seconds);
+	else
+		adxi_tell(ADXI_RULE_SRV001, "process %d of %s was killed by signal %d (%s)%s after %.3f s",
+			  (int)server->pid, server->name, WTERMSIG(status), strsignal(WTERMSIG(status)),
+			  WCOREDUMP(status) ? ", core dumped" : "", seconds);
+}
+
+struct host_relaunch {
+	struct adxi_list link; /* in realm->host_relaunches */
+	struct realm *realm;
+	struct adxi_source *timer;
+	unsigned n_crashes;
+	char **argv;
+};
+
+static void
+relaunch_free(struct host_relaunch *relaunch)
+{
+	adxi_list_remove(&relaunch->link);
+	adxi_source_remove(relaunch->timer);
+	free_argv(relaunch->argv);
+	free(relaunch);
+}
+
+void
+server_forget_relaunches(struct realm *realm)
+{
+	struct host_relaunch *relaunch, *next;
+
+	ADXI_LIST_EACH_SAFE(relaunch, next, &realm->host_relaunches, link)
+		relaunch_free(relaunch);
+}
+
+static void
+relaunch_host(struct adxi_source *source, void *userdata)
+{
+	struct host_relaunch *relaunch = userdata;
+
+	if (relaunch->realm->state == REALM_RUNNING)
+		(void)server_launch_host(relaunch->realm, (const char *const *)relaunch->argv,
+					 relaunch->n_crashes);
+	relaunch_free(relaunch);
+}
+
+/* A family host is always wanted; each crash in a row doubles the wait. */
+static void
+host_ended(struct server *server)
+{
+	const struct realm_config *config = &server->realm->config;
+	struct host_relaunch *relaunch;
+	unsigned n_crashes;
+	uint64_t delay;
+
+	if (server->realm->state != REALM_RUNNING)
+		return;
+	n_crashes = adxi_now_ns() - server->launched_ns > config->crash_window_ns ? 1 : server->n_crashes + 1;
+	if (n_crashes >= config->crash_limit) {
+		adxi_tell(ADXI_RULE_T70, "host %s ended %u times in a row and is not started again", server->name,
+			  n_crashes);
+		return;
+	}
+	relaunch = calloc(1, sizeof *relaunch);
+	if (!relaunch)
+		return;
+	delay = n_crashes < 2 ? 0 : config->relaunch_ns << (n_crashes - 2);
+	relaunch->realm = server->realm;
+	relaunch->n_crashes = n_crashes;
+	relaunch->argv = TAKE(server->argv);
+	adxi_list_append(&server->realm->host_relaunches, &relaunch->link);
+	if (adxi_loop_add_timer(server->realm->loop, adxi_deadline_ns(delay), relaunch_host, relaunch,
+				&relaunch->timer) < 0)
+		relaunch_free(relaunch);
+}
+
+static void
+child_ended(struct adxi_source *source, pid_t pid, int status, void *userdata)
+{
+	struct server *server = userdata;
+	struct realm *realm = server->realm;
+
+	server->child = NULL;
+	adxi_source_remove(source);
+	/* What it forked goes too; the group's number is ours until the leader's is reused. */
+	(void)kill(-pid, SIGKILL);
+	if (server->output)
+		drain_output(server, server->output_fd);
+	line_cutter_feed(server->cutter, "", 0, output_line, server);
+	server->output = adxi_source_remove(server->output);
+	tell_status(server, status);
+	server_gone(server);
+	server->pid = 0;
+	server->timer = adxi_source_remove(server->timer);
+	adxi_list_remove(&server->link);
+	if (server->is_host)
+		host_ended(server);
+	device_check(realm);
+	server_unref(server);
+	wait_check_unloads(realm);
+	realm_check_end(realm);
+}
