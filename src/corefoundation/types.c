@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "corefoundation/cf.h"
+#include "corefoundation/format.h"
 #include "object/containers.h"
 
 const CFAllocatorRef kCFAllocatorDefault = NULL;
@@ -63,7 +64,8 @@ CFGetTypeID(CFTypeRef cf)
 Boolean
 CFEqual(CFTypeRef cf1, CFTypeRef cf2)
 {
-	return adxi_equal(cf1, cf2);
+	/* A string and data of its bytes are equal to drivers, but not to applications. */
+	return cf1 == cf2 || (cf1 && cf2 && cf_class(cf1) == cf_class(cf2) && adxi_equal(cf1, cf2));
 }
 
 CFHashCode
@@ -149,45 +151,15 @@ CFStringCreateCopy(CFAllocatorRef alloc, CFStringRef theString)
 	return theString ? CFRetain(theString) : NULL;
 }
 
-/* One conversion of @p format at @p at is copied with its flags and length; what follows takes the argument. */
 CFStringRef
 CFStringCreateWithFormatAndArguments(CFAllocatorRef alloc, CFDictionaryRef formatOptions, CFStringRef format, va_list arguments)
 {
-	const char *from = CFStringGetCStringPtr(format, kCFStringEncodingUTF8);
-	char *plain = NULL, *text = NULL;
-	size_t plain_size = 0;
+	struct adxi_buf buf = { 0 };
 	CFStringRef string = NULL;
-	va_list rest;
 
-	/* %@ becomes the object's text; everything else is left to vasprintf, in one piece per stretch between them. */
-	FILE *out = open_memstream(&text, &plain_size);
-	if (!out)
-		return NULL;
-	va_copy(rest, arguments);
-	const char *at = from;
-	while (*at) {
-		const char *object = strstr(at, "%@");
-		size_t n = object ? (size_t)(object - at) : strlen(at);
-		plain = strndup(at, n);
-		if (!plain)
-			break;
-		/* vfprintf leaves the list where it stopped only if it is passed by reference, as va_list is on x86-64 and arm64. */
-		vfprintf(out, plain, rest);
-		free(plain);
-		at += n;
-		if (object) {
-			CFStringRef description = CFCopyDescription(va_arg(rest, CFTypeRef));
-			if (description) {
-				fputs(CFStringGetCStringPtr(description, kCFStringEncodingUTF8), out);
-				CFRelease(description);
-			}
-			at += 2;
-		}
-	}
-	va_end(rest);
-	if (fclose(out) == 0)
-		string = CFStringCreateWithCString(alloc, text, kCFStringEncodingUTF8);
-	free(text);
+	if (adxi_cf_format(&buf, CFStringGetCStringPtr(format, kCFStringEncodingUTF8), arguments) == 0)
+		string = (CFStringRef)adxi_string_bytes((const char *)buf.data, buf.len);
+	adxi_buf_done(&buf);
 	return string;
 }
 
@@ -390,8 +362,13 @@ CFNumberGetValue(CFNumberRef number, CFNumberType theType, void *valuePtr)
 CFComparisonResult
 CFNumberCompare(CFNumberRef number, CFNumberRef otherNumber, void *context)
 {
-	int64_t left = adxi_number_signed((const OSNumber *)number), right = adxi_number_signed((const OSNumber *)otherNumber);
+	const OSNumber *a = (const OSNumber *)number, *b = (const OSNumber *)otherNumber;
 
+	if (adxi_number_is_real(a) || adxi_number_is_real(b)) {
+		double left = adxi_number_double(a), right = adxi_number_double(b);
+		return left < right ? kCFCompareLessThan : left > right ? kCFCompareGreaterThan : kCFCompareEqualTo;
+	}
+	int64_t left = adxi_number_signed(a), right = adxi_number_signed(b);
 	return left < right ? kCFCompareLessThan : left > right ? kCFCompareGreaterThan : kCFCompareEqualTo;
 }
 
