@@ -163,7 +163,9 @@ call_method(mach_port_t name, const struct call *call)
 		ret = make_completion(connection, call, &completion);
 	if (ret == kIOReturnSuccess) {
 		pthread_rwlock_rdlock(&connection->calls);
+		atomic_fetch_add(&connection->n_calls, 1);
 		ret = atomic_load(&connection->closed) ? MACH_SEND_INVALID_DEST : make_call(connection, call, completion);
+		atomic_fetch_sub(&connection->n_calls, 1);
 		pthread_rwlock_unlock(&connection->calls);
 	}
 	OSRelease(completion);

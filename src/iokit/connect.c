@@ -24,6 +24,7 @@ connection_close(struct iokit_connection *connection)
 	registry = iokit_registry();
 	if (registry)
 		(void)ADXRegistry_Close(registry, connection->client_id);
+	iokit_client_memory_detach(connection->door);
 	iokit_unwatch_channel(connection->channel);
 	adxi_channel_close(connection->channel);
 }
@@ -42,6 +43,8 @@ connection_destroy(struct iokit_object *object)
 
 	if (connection->client)
 		connection_close(connection);
+	iokit_client_memory_detach(connection->door);
+	OSRelease(connection->door);
 	OSRelease((OSMetaClassBase *)connection->client);
 	adxi_channel_unref(connection->channel);
 	iokit_memory_done(connection);
@@ -113,6 +116,10 @@ connect_client(struct iokit_connection *connection, ADXEndpoint *end)
 	int r = adxi_channel_open(&endpoint, name, NULL, NULL, &connection->channel);
 	if (r < 0)
 		return r == -ENOMEM ? kIOReturnNoMemory : kIOReturnIPCError;
+	connection->door = iokit_client_memory_new(connection);
+	if (!connection->door)
+		return kIOReturnNoMemory;
+	adxi_channel_set_door(connection->channel, connection->door);
 	ADXDoor *door = (ADXDoor *)adxi_channel_copy_door(connection->channel, gADXDoorMetaClass);
 	if (!door)
 		return kIOReturnNoMemory;

@@ -27,6 +27,8 @@ struct iokit_connection {
 	uint64_t client_id, service_id;
 	pthread_rwlock_t calls;           /* read: a call is under way; write: closing. Guards closed, for calls */
 	_Atomic bool closed;
+	_Atomic unsigned n_calls;         /* external methods under way */
+	OS_OBJECT *door;                  /* owned reference: ADXClientMemory, offered to the driver */
 	pthread_mutex_t lock;             /* guards mappings, shared */
 	struct adxi_list mappings;        /* owned struct iokit_mapping::link */
 	struct adxi_list shared;          /* owned struct iokit_shared::link (memory.c) */
@@ -52,8 +54,19 @@ kern_return_t iokit_memory_snapshot(const void *bytes, size_t size, IOMemoryDesc
  *  Registered with the connection: the same range is the same object again. +1. */
 kern_return_t iokit_memory_share(struct iokit_connection *connection, void *address, size_t size, uint32_t direction,
 				 IOMemoryDescriptor **ret_memory);
+/** A copy of the client's memory at @p address, with ADXI_MEMORY flags. +1. */
+kern_return_t iokit_memory_copy(const void *address, size_t size, uint32_t flags, IOMemoryDescriptor **ret_memory);
+/** Whether every page of a range can be read (and, unless it is read-only, written) now. */
+bool iokit_memory_is_there(const void *address, size_t size);
 /** Bring what could not be shared in place (edges of pages) up to date: before a call returns and before a callback runs. */
 void iokit_memory_sync(struct iokit_connection *connection);
 void iokit_memory_done(struct iokit_connection *connection);
+
+/* ---- client_memory.c ---- */
+
+/** What the driver's CreateMemoryDescriptorFromClient() asks. +1; holds @p connection weakly. NULL: no memory. */
+OS_OBJECT *iokit_client_memory_new(struct iokit_connection *connection);
+/** The connection is going: no more of its memory is given. NULL is allowed. */
+void iokit_client_memory_detach(OS_OBJECT *object);
 
 #endif /* IOKIT_CONNECTION_H */

@@ -282,22 +282,53 @@ iokit_memory_sync(struct iokit_connection *connection)
 	pthread_mutex_unlock(&connection->lock);
 }
 
-kern_return_t
-iokit_memory_snapshot(const void *bytes, size_t size, IOMemoryDescriptor **ret_memory)
+/* Pages that are there but may not be read would kill the copy. */
+bool
+iokit_memory_is_there(const void *address, size_t size)
 {
-	struct adxi_memory *memory = NULL;
-	void *address;
-	int r = adxi_memory_create(size, ADXI_MEMORY_OUT, &memory);
+	uintptr_t at = (uintptr_t)address, end = at + size;
+	FILE *maps = fopen("/proc/self/maps", "re");
+	char line[512];
+
+	while (maps && at < end && fgets(line, sizeof line, maps)) {
+		unsigned long from, to;
+		char permissions[5];
+		if (sscanf(line, "%lx-%lx %4s", &from, &to, permissions) != 3 || to <= at)
+			continue;
+		if (from > at || permissions[0] != 'r')
+			break;
+		at = to;
+	}
+	if (maps)
+		(void)fclose(maps);
+	return at >= end;
+}
+
+kern_return_t
+iokit_memory_copy(const void *address, size_t size, uint32_t flags, IOMemoryDescriptor **ret_memory)
+{
+	struct adxi_memory *memory = NULL, *given = NULL;
+	void *copy;
+	int r = adxi_memory_create(size, ADXI_MEMORY_DIRECTIONS, &memory);
 
 	if (r == 0)
-		r = adxi_memory_address(memory, &address);
+		r = adxi_memory_address(memory, &copy);
 	if (r == 0) {
-		memcpy(address, bytes, size);
-		*ret_memory = adxi_memory_object(adxi_memory_ref(memory));
+		memcpy(copy, address, size);
+		r = adxi_memory_sub(memory, flags, 0, size, &given);
+	}
+	if (r == 0) {
+		*ret_memory = adxi_memory_object(given);
 		r = *ret_memory ? 0 : -ENOMEM;
 	}
 	adxi_memory_unref(memory);
 	return return_of(r);
+}
+
+kern_return_t
+iokit_memory_snapshot(const void *bytes, size_t size, IOMemoryDescriptor **ret_memory)
+{
+	return iokit_memory_copy(bytes, size, ADXI_MEMORY_OUT, ret_memory);
 }
 
 /* ---- mappings of the driver's memory ---- */
