@@ -296,7 +296,7 @@ static bool
 waiter_is_done(const struct adxi_channel *ch, const struct waiter *waiter)
 {
 	if (waiter->wants_room)
-		return adxi_channel_is_dead(ch) || atomic_load(&ch->queued_bytes) < CHANNEL_QUOTA;
+		return adxi_channel_is_dead(ch) || atomic_load(&ch->queued_bytes) <= CHANNEL_ROOM;
 	return atomic_load(&waiter->done);
 }
 
@@ -322,6 +322,9 @@ channel_drop_role(struct adxi_channel *ch)
 	uint32_t head = ch->rx.head;
 	bool passed, more;
 
+	/* The byte that was read may have told of room. An error is met again by the next message. */
+	if (atomic_load(&ch->queued_bytes) > 0)
+		(void)send_flush(ch);
 	(void)pthread_mutex_lock(&ch->lock);
 	ch->receiving = false;
 	passed = role_pass_locked(ch);

@@ -25,6 +25,7 @@
 #include "object/reply.h"
 
 #define CHANNEL_QUOTA      (1u << 20)  /* bytes of one-way messages that wait here for room */
+#define CHANNEL_ROOM       (CHANNEL_QUOTA / 2) /* threads that wait for room go on when no more wait */
 #define CHANNEL_HARD_QUOTA (16u << 20) /* bytes of anything that wait here for room: beyond it the peer is dead */
 #define CHANNEL_INCOMING   (64u << 20) /* bytes of delivered requests that this process has not finished */
 #define CHANNEL_IMPORTS    (1u << 18)  /* objects of the peer that are known here */

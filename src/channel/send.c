@@ -375,7 +375,7 @@ send_flush(struct adxi_channel *ch)
 	r = flush_locked(ch, &wake);
 	(void)pthread_mutex_unlock(&ch->tx_lock);
 	channel_wake_peer(ch, wake);
-	if (before >= CHANNEL_QUOTA && atomic_load(&ch->queued_bytes) < CHANNEL_QUOTA)
+	if (before > CHANNEL_ROOM && atomic_load(&ch->queued_bytes) <= CHANNEL_ROOM)
 		channel_room(ch);
 	return r;
 }
