@@ -67,12 +67,12 @@ Transfer::setup(TransferDriver *driver, IOUSBHostInterface *interface, int endpo
 bool
 Transfer::submit()
 {
-	/* Counted first: the callback may run before AsyncIO returns. */
-	ivars->driver->submitted();
 	if (auto ret = ivars->pipe->AsyncIO(ivars->buffer, ivars->size, ivars->action, 0); ret != kIOReturnSuccess) {
-		ivars->driver->completed(ret, nullptr, 0);
+		os_log(OS_LOG_DEFAULT, "AsyncIO: %#x", ret);
 		return false;
 	}
+	/* The callback comes on this same queue, so it cannot have run yet. */
+	ivars->driver->submitted();
 	return true;
 }
 

@@ -44,6 +44,10 @@ void
 TransferDriver::free()
 {
 	if (ivars) {
+		auto counters = ivars->counters;
+		os_log(OS_LOG_DEFAULT, "transfers of this driver: submitted=%llu completed=%llu bytes=%llu lost=%llu duplicated=%llu damaged=%llu "
+		       "failed=%llu", counters[kCounterSubmitted], counters[kCounterCompleted], counters[kCounterBytes],
+		       counters[kCounterLost], counters[kCounterDuplicated], counters[kCounterDamaged], counters[kCounterFailed]);
 		for (auto &transfer : ivars->transfers)
 			OSSafeReleaseNULL(transfer);
 		OSSafeReleaseNULL(ivars->pipe);

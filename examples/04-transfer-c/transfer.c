@@ -58,12 +58,11 @@ transfer_setup(TransferC *self, TransferDriverC *driver, IOUSBHostInterface *int
 bool
 transfer_submit(TransferC *self)
 {
-	/* Counted first: the callback may run before AsyncIO returns. */
-	driver_submitted(self->ivars->driver);
 	kern_return_t ret = IOUSBHostPipe_AsyncIO(self->ivars->pipe, (IOMemoryDescriptor *)self->ivars->buffer, kTransferSize,
 						  self->ivars->action, 0);
-	if (ret != kIOReturnSuccess)
-		(void)driver_completed(self->ivars->driver, ret, NULL, 0);
+	/* The callback comes on this same queue, so it cannot have run yet. */
+	if (ret == kIOReturnSuccess)
+		driver_submitted(self->ivars->driver);
 	return ret == kIOReturnSuccess;
 }
 
