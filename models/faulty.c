@@ -2,10 +2,12 @@
 /*
  * faulty: a device that misbehaves on command.
  *
- *   idVendor 0x1209, idProduct 0x0004, full speed, one vendor-specific interface, packets of 64 bytes
+ *   idVendor 0x1209, idProduct 0x0004, full speed, one vendor-specific interface, packets of 64
+ *   bytes
  *
- * Behaves well until told otherwise: bulk IN 0x81 and interrupt IN 0x82 fill every transfer with 64-bit
- * little-endian numbers that count 0, 1, 2 … (each endpoint its own), bulk OUT 0x01 takes all.
+ * Behaves well until told otherwise: bulk IN 0x81 and interrupt IN 0x82 fill every transfer with
+ * 64-bit little-endian numbers that count 0, 1, 2 … (each endpoint its own), bulk OUT 0x01 takes
+ * all.
  *
  * Vendor requests (bmRequestType 0x40, 0xC0):
  *   1 IN   ping: 8 bytes, a number that counts; obeys the faults of endpoint 0
@@ -164,8 +166,8 @@ fill(struct plan *plan, uint8_t *data, uint32_t length)
 }
 
 static int
-set_fault(struct usb_model_device *device, struct faulty *faulty, const uint8_t setup[8], const uint8_t *data,
-	  uint32_t length)
+set_fault(struct usb_model_device *device, struct faulty *faulty, const uint8_t setup[8],
+	  const uint8_t *data, uint32_t length)
 {
 	uint32_t value = 0, fault = setup[1] - REQUEST_FAULT;
 	int place = find_place(setup[4] | setup[5] << 8);
@@ -210,7 +212,8 @@ faulty_control(struct usb_model_device *device, void *state, const uint8_t setup
 }
 
 static int
-faulty_in(struct usb_model_device *device, void *state, uint8_t endpoint, uint8_t *data, uint32_t length)
+faulty_in(struct usb_model_device *device, void *state, uint8_t endpoint, uint8_t *data,
+	  uint32_t length)
 {
 	struct faulty *faulty = state;
 	enum place place = endpoint == 0x81 ? PLACE_IN : PLACE_EVENTS;

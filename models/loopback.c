@@ -2,15 +2,17 @@
 /*
  * loopback: what the host writes to bulk OUT 0x01 it reads from bulk IN 0x81.
  *
- *   idVendor 0x1209, idProduct 0x0002, high speed, one vendor-specific interface, packets of 512 bytes
+ *   idVendor 0x1209, idProduct 0x0002, high speed, one vendor-specific interface, packets of 512
+ *   bytes
  *
- * Packets keep their borders: a transfer that ends with a short or an empty packet ends the read that meets it.
- * A full queue holds the writer back, an empty one the reader. A read that has less room than the next packet
- * needs gets a babble, as on the wire, and the packet is lost.
+ * Packets keep their borders: a transfer that ends with a short or an empty packet ends the read
+ * that meets it. A full queue holds the writer back, an empty one the reader. A read that has less
+ * room than the next packet needs gets a babble, as on the wire, and the packet is lost.
  *
  * Vendor requests (bmRequestType 0x40, 0xC0):
  *   1 OUT  empty the queue
- *   2 IN   counters, five 64-bit numbers: bytes written, bytes read, packets written, packets read, babbles
+ *   2 IN   counters, five 64-bit numbers: bytes written, bytes read, packets written, packets read,
+ *          babbles
  *
  * Option: depth=N   packets in the queue, 1 .. 512 (default 512)
  */
@@ -56,8 +58,8 @@ loopback_attach(struct usb_model_device *device, void *state)
 }
 
 static int
-loopback_control(struct usb_model_device *device, void *state, const uint8_t setup[8], uint8_t *data,
-		 uint32_t length)
+loopback_control(struct usb_model_device *device, void *state, const uint8_t setup[8],
+		 uint8_t *data, uint32_t length)
 {
 	struct loopback *loop = state;
 
@@ -101,7 +103,8 @@ loopback_out(struct usb_model_device *device, void *state, uint8_t endpoint, con
 }
 
 static int
-loopback_in(struct usb_model_device *device, void *state, uint8_t endpoint, uint8_t *data, uint32_t length)
+loopback_in(struct usb_model_device *device, void *state, uint8_t endpoint, uint8_t *data,
+	    uint32_t length)
 {
 	struct loopback *loop = state;
 	uint32_t moved = 0;

@@ -9,17 +9,19 @@
  *
  * All numbers are little-endian.
  *
- * Sample, 16 bytes: { u64 number; u64 check }, check = number * 0x9E3779B97F4A7C15. Numbers count 0, 1, 2 …
- * from START; a gap is what a slow reader lost.
- * Event, 16 bytes: { u32 number; u8 kind; u8 zero; u16 value; u64 samples so far }. Kinds: 1 tick, 2 command done
- * (value: its code), 3 samples lost, 4 fired by command.
- * Command, 8 bytes (any number of them a transfer): { u8 code; u8 zero[3]; u32 value }. Codes: 1 START at number 0,
- * 2 STOP, 3 FIRE value events, 4 RATE value, 5 BATCH value. Anything else halts the endpoint.
+ * Sample, 16 bytes: { u64 number; u64 check }, check = number * 0x9E3779B97F4A7C15. Numbers count
+ * 0, 1, 2 … from START; a gap is what a slow reader lost.
+ * Event, 16 bytes: { u32 number; u8 kind; u8 zero; u16 value; u64 samples so far }. Kinds: 1 tick,
+ * 2 command done (value: its code), 3 samples lost, 4 fired by command.
+ * Command, 8 bytes (any number of them a transfer): { u8 code; u8 zero[3]; u32 value }. Codes: 1
+ * START at number 0, 2 STOP, 3 FIRE value events, 4 RATE value, 5 BATCH value. Anything else halts
+ * the endpoint.
  *
  * Vendor requests (bmRequestType 0x40, 0xC0):
  *   1 OUT  rate, u32       samples a second; 0: as fast as the host reads
  *   2 OUT  count, u64      samples after which the stream is silent; 0: endless
- *   3 IN   counters, eight u64: samples, bytes, transfers, samples lost, events, events lost, commands, NAKs of 0x81
+ *   3 IN   counters, eight u64: samples, bytes, transfers, samples lost, events, events lost,
+ *          commands, NAKs of 0x81
  *   4 OUT  counters are 0 (nothing else changes)
  *   5 IN   settings, four u64: rate, count, batch, running
  *
@@ -86,7 +88,8 @@ static const uint8_t configuration[] = {
 };
 
 static void
-post_event(struct usb_model_device *device, struct sensor *sensor, enum event_kind kind, uint16_t value)
+post_event(struct usb_model_device *device, struct sensor *sensor, enum event_kind kind,
+	   uint16_t value)
 {
 	if (sensor->n_events == N_EVENTS) {
 		sensor->counters.events_lost++;
@@ -112,7 +115,8 @@ due_samples(const struct sensor *sensor, uint64_t now_ns)
 {
 	uint64_t passed = now_ns - sensor->start_ns;
 
-	return sensor->start + passed / NS_PER_S * sensor->rate + passed % NS_PER_S * sensor->rate / NS_PER_S;
+	return sensor->start + passed / NS_PER_S * sensor->rate +
+	       passed % NS_PER_S * sensor->rate / NS_PER_S;
 }
 
 static uint64_t
@@ -287,7 +291,8 @@ write_samples(uint8_t *data, uint64_t first, uint64_t n)
 	}
 }
 
-/* How many samples a read of @p room may have now; 0: none yet. Sets the alarm for the time when there are. */
+/* How many samples a read of @p room may have now; 0: none yet. Sets the alarm for the time when
+ * there are. */
 static uint64_t
 samples_for(struct usb_model_device *device, struct sensor *sensor, uint64_t room)
 {
@@ -319,7 +324,8 @@ samples_for(struct usb_model_device *device, struct sensor *sensor, uint64_t roo
 }
 
 static int
-sensor_in(struct usb_model_device *device, void *state, uint8_t endpoint, uint8_t *data, uint32_t length)
+sensor_in(struct usb_model_device *device, void *state, uint8_t endpoint, uint8_t *data,
+	  uint32_t length)
 {
 	struct sensor *sensor = state;
 	uint64_t n, ticks;

@@ -1,21 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * source_sink: bulk IN 0x81 gives a counted stream as fast as it is asked, bulk OUT 0x01 takes one and checks it.
+ * source_sink: bulk IN 0x81 gives a counted stream as fast as it is asked, bulk OUT 0x01 takes one
+ * and checks it.
  *
- *   idVendor 0x1209, idProduct 0x0003, SuperSpeed, one vendor-specific interface, packets of 1024 bytes
+ *   idVendor 0x1209, idProduct 0x0003, SuperSpeed, one vendor-specific interface, packets of 1024
+ *   bytes
  *
- * The stream is 64-bit little-endian numbers that count 0, 1, 2 … over all transfers since the setting was
- * chosen, so a reader can check order, loss and repetition of every byte. A transfer whose length is no multiple
- * of 8 is given (or expected) the first bytes of one more number; the next transfer begins with the number after.
+ * The stream is 64-bit little-endian numbers that count 0, 1, 2 … over all transfers since the
+ * setting was chosen, so a reader can check order, loss and repetition of every byte. A transfer
+ * whose length is no multiple of 8 is given (or expected) the first bytes of one more number; the
+ * next transfer begins with the number after.
  *
  *   alternate 0   every 8 bytes hold a number
- *   alternate 1   the first 8 bytes of every 1024 hold a number, the others are not touched: faster than copying,
+ *   alternate 1   the first 8 bytes of every 1024 hold a number, the others are not touched: faster
+ *                 than copying,
  *                 for measurements where the device must cost nothing
  *
- * The sink halts OUT at the first number that is wrong; CLEAR_FEATURE(ENDPOINT_HALT) makes it expect 0 again.
+ * The sink halts OUT at the first number that is wrong; CLEAR_FEATURE(ENDPOINT_HALT) makes it
+ * expect 0 again.
  *
  * Vendor requests (bmRequestType 0x40, 0xC0):
- *   1 IN   counters, eight 64-bit numbers: bytes given, transfers given, bytes taken, transfers taken, mismatches,
+ *   1 IN   counters, eight 64-bit numbers: bytes given, transfers given, bytes taken, transfers
+ *          taken, mismatches,
  *          and of the last mismatch: byte offset in its transfer, number expected, number found
  *   2 OUT  both streams begin at 0 again, counters are 0
  *
@@ -30,8 +36,8 @@
 #define PACKET	1024u
 #define WORD	8u
 
-/* Two numbers, anywhere in memory. Four of these a turn fill memory as fast as memcpy() does; wider vectors are slower
- * where the compiler has to take them apart. */
+/* Two numbers, anywhere in memory. Four of these a turn fill memory as fast as memcpy() does; wider
+ * vectors are slower where the compiler has to take them apart. */
 typedef uint64_t pair __attribute__((vector_size(16), aligned(1), may_alias));
 #define PAIRS	4u
 #define TURN	(PAIRS * sizeof(pair))
@@ -136,8 +142,8 @@ restart(struct source_sink *device)
 }
 
 static int
-source_sink_control(struct usb_model_device *device, void *state, const uint8_t setup[8], uint8_t *data,
-		    uint32_t length)
+source_sink_control(struct usb_model_device *device, void *state, const uint8_t setup[8],
+		    uint8_t *data, uint32_t length)
 {
 	struct source_sink *self = state;
 
@@ -156,7 +162,8 @@ source_sink_control(struct usb_model_device *device, void *state, const uint8_t 
 }
 
 static int
-source_sink_in(struct usb_model_device *device, void *state, uint8_t endpoint, uint8_t *data, uint32_t length)
+source_sink_in(struct usb_model_device *device, void *state, uint8_t endpoint, uint8_t *data,
+	       uint32_t length)
 {
 	struct source_sink *self = state;
 
@@ -169,7 +176,8 @@ source_sink_in(struct usb_model_device *device, void *state, uint8_t endpoint, u
 		fill_words(data, length, self->next_in);
 	} else {
 		for (uint32_t at = 0, i = 0; at < length; at += self->stride, i++)
-			fill_words(data + at, length - at < WORD ? length - at : WORD, self->next_in + i);
+			fill_words(data + at, length - at < WORD ? length - at : WORD,
+				   self->next_in + i);
 	}
 	self->next_in += numbers_in(self, length);
 	self->counters.bytes_given += length;
@@ -218,7 +226,8 @@ source_sink_configured(struct usb_model_device *device, void *state, uint8_t val
 }
 
 static void
-source_sink_alternate(struct usb_model_device *device, void *state, uint8_t interface, uint8_t alternate)
+source_sink_alternate(struct usb_model_device *device, void *state, uint8_t interface,
+		      uint8_t alternate)
 {
 	((struct source_sink *) state)->stride = alternate ? PACKET : WORD;
 	restart(state);

@@ -6,12 +6,14 @@
  * @file ambidext/usb_model.h
  * @brief A simulated USB device: one C file, one table.
  *
- * A model says what its descriptors are and what happens when the host asks. usbhost calls it; it never sleeps
- * and starts no thread. Time is what usbhost tells it (a virtual clock in tests). Standard requests
- * (descriptors, configuration, alternate settings, halt features) are answered for it from the descriptors.
+ * A model says what its descriptors are and what happens when the host asks. usbhost calls it; it
+ * never sleeps and starts no thread. Time is what usbhost tells it (a virtual clock in tests).
+ * Standard requests (descriptors, configuration, alternate settings, halt features) are answered
+ * for it from the descriptors.
  *
- * Threads: all functions of one device are called one at a time. A model links against nothing: what usbhost
- * does for it comes through the device's host table. models/README.md shows how to write one.
+ * Threads: all functions of one device are called one at a time. A model links against nothing:
+ * what usbhost does for it comes through the device's host table. models/README.md shows how to
+ * write one.
  */
 
 #include <stddef.h>
@@ -32,8 +34,8 @@ enum {
 	USB_MODEL_VANISH = -5, /* unplug now */
 };
 
-/* Or-ed to a byte count: so many bytes have moved and the transfer goes on, because what moved was whole
- * packets and no short one. Asked again for the rest as after USB_MODEL_NAK. */
+/* Or-ed to a byte count: so many bytes have moved and the transfer goes on, because what moved was
+ * whole packets and no short one. Asked again for the rest as after USB_MODEL_NAK. */
 #define USB_MODEL_MORE 0x40000000
 
 /* A 16-bit number inside a descriptor. */
@@ -77,27 +79,30 @@ struct usb_model {
 	int (*attach)(struct usb_model_device *device, void *state);
 	/* Unplugged, or usbhost ends. The state is freed after it. Not called if attach failed. */
 	void (*detach)(struct usb_model_device *device, void *state);
-	/* A class or vendor request (or a standard one that usbhost does not know). setup as on the wire; length
-	 * is its wLength. OUT: data holds length bytes. IN: fill up to length. Returns bytes (OUT: length) or
-	 * USB_MODEL_*. NULL: all stall. */
+	/* A class or vendor request (or a standard one that usbhost does not know). setup as on the
+	 * wire; length is its wLength. OUT: data holds length bytes. IN: fill up to length. Returns
+	 * bytes (OUT: length) or USB_MODEL_*. NULL: all stall. */
 	int (*control)(struct usb_model_device *device, void *state, const uint8_t setup[8], uint8_t *data,
 		       uint32_t length);
-	/* The host reads: fill up to length bytes of one transfer, in place. Fewer: it ends short. */
+	/* The host reads: fill up to length bytes of one transfer, in place. Fewer: it ends
+	 * short. */
 	int (*in)(struct usb_model_device *device, void *state, uint8_t endpoint, uint8_t *data, uint32_t length);
-	/* The host wrote length bytes (0: an empty packet). Returns length, fewer with USB_MODEL_MORE, or
-	 * USB_MODEL_*. */
+	/* The host wrote length bytes (0: an empty packet). Returns length, fewer with
+	 * USB_MODEL_MORE, or USB_MODEL_*. */
 	int (*out)(struct usb_model_device *device, void *state, uint8_t endpoint, const uint8_t *data,
 		   uint32_t length);
-	/* Host events. configured: also alternate 0 everywhere; value 0 on unconfigure and on bus reset. */
+	/* Host events. configured: also alternate 0 everywhere; value 0 on unconfigure and on bus
+	 * reset. */
 	void (*configured)(struct usb_model_device *device, void *state, uint8_t value);
 	void (*alternate)(struct usb_model_device *device, void *state, uint8_t interface, uint8_t alternate);
 	void (*halt_cleared)(struct usb_model_device *device, void *state, uint8_t endpoint);
-	/* The time asked for with usb_model_wake_at() has come. Endpoints that answered NAK are asked again
-	 * after it. */
+	/* The time asked for with usb_model_wake_at() has come. Endpoints that answered NAK are
+	 * asked again after it. */
 	void (*woken)(struct usb_model_device *device, void *state, uint64_t now_ns);
 };
 
-/** An endpoint (0: control) that answered NAK may have something now. From this device's own functions, or
+/** An endpoint (0: control) that answered NAK may have something now. From this device's own
+ * functions, or
  *  from any thread that holds no lock of the model, until detach() returned. */
 static inline void
 usb_model_ready(struct usb_model_device *device, uint8_t endpoint)
@@ -105,14 +110,16 @@ usb_model_ready(struct usb_model_device *device, uint8_t endpoint)
 	device->host->ready(device, endpoint);
 }
 
-/** Call woken() at that time; a later call replaces it; 0: never. From the device's own functions only. */
+/** Call woken() at that time; a later call replaces it; 0: never. From the device's own functions
+ * only. */
 static inline void
 usb_model_wake_at(struct usb_model_device *device, uint64_t deadline_ns)
 {
 	device->host->wake_at(device, deadline_ns);
 }
 
-/** Leave the bus as soon as the function that calls this has returned. From the device's own functions only. */
+/** Leave the bus as soon as the function that calls this has returned. From the device's own
+ * functions only. */
 static inline void
 usb_model_unplug(struct usb_model_device *device)
 {

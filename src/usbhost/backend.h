@@ -4,22 +4,26 @@
 
 /**
  * @file usbhost/backend.h
- * @brief What a source of USB devices does for usbhost: the contract of libusb/, model/, usbip/, replay/.
+ * @brief What a source of USB devices does for usbhost: the contract of libusb/, model/, usbip/,
+ * replay/.
  *
  *                 attached                     detached (last word about the device)
- *   back end ------------------> [ device ] ------------------->  every op on it: -ENODEV, then release
+ *   back end ------------------> [ device ] -------------------> every op: -ENODEV, then release
  *                                  |   ^
  *                           submit |   | complete: exactly once per submit that returned 0
  *                                  v   |
  *                               [ transfer ]
  *
- * usbhost (the "core") owns registry, sessions, pipes' rules and descriptors' cache; a back end moves bytes.
- * Threads: ops marked [any] may be called from any thread, several at once, on different or the same objects.
- * Events and completions come from any thread, also from inside any op (submit: docs/decisions/0005). No back
- * end lock is held while one of the core's functions is called: the core may call any op but close from inside
- * it. In turn the core holds no lock that its own functions take while it calls an op. Completions of one
- * endpoint are called one at a time and in order, so one that submits again does not nest.
- * A back end's NULL op means -ENOTSUP. Errors are negative errno; a transfer's end is enum usb_status.
+ * usbhost (the "core") owns registry, sessions, pipes' rules and descriptors' cache; a back end
+ * moves bytes.
+ * Threads: ops marked [any] may be called from any thread, several at once, on different or the
+ * same objects. Events and completions come from any thread, also from inside any op (submit:
+ * docs/decisions/0005). No back end lock is held while one of the core's functions is called: the
+ * core may call any op but close from inside it. In turn the core holds no lock that its own
+ * functions take while it calls an op. Completions of one endpoint are called one at a time and in
+ * order, so one that submits again does not nest.
+ * A back end's NULL op means -ENOTSUP. Errors are negative errno; a transfer's end is
+ * enum usb_status.
  */
 
 #include <stdbool.h>
@@ -59,8 +63,8 @@ struct usb_transfer {
 	struct usb_frame { uint32_t length, actual; enum usb_status status; } *frames; /* lent */
 	uint64_t first_frame;     /* isochronous: 0 is as soon as possible */
 
-	/* The end. Called exactly once per submit that returned 0; after it the back end has forgotten the
-	 * transfer. time_ns: CLOCK_MONOTONIC when the data was there. */
+	/* The end. Called exactly once per submit that returned 0; after it the back end has
+	 * forgotten the transfer. time_ns: CLOCK_MONOTONIC when the data was there. */
 	void (*complete)(struct usb_transfer *transfer, enum usb_status status, uint32_t actual,
 			 uint64_t time_ns);
 	void *core;               /* the core's */
@@ -82,75 +86,83 @@ struct usb_device_info {
 };
 
 struct usb_events {
-	/* A device is there and may be used at once, also from inside attached. *ret_core_device is the core's
-	 * handle, given back in detached. 0; or -Exxx: the core cannot take it, the back end forgets it (neither
-	 * detached nor release follows). */
+	/* A device is there and may be used at once, also from inside attached. *ret_core_device is
+	 * the core's handle, given back in detached. 0; or -Exxx: the core cannot take it, the back
+	 * end forgets it (neither detached nor release follows). */
 	int (*attached)(void *core, struct usb_device *device, const struct usb_device_info *info,
 			void **ret_core_device);
-	/* It has gone. All its transfers have completed or will soon, as USB_NO_DEVICE says. The core calls
-	 * ops->release when it has let go of it. Once per attached, and after attached returned. */
+	/* It has gone. All its transfers have completed or will soon, as USB_NO_DEVICE says. The
+	 * core calls ops->release when it has let go of it. Once per attached, and after attached
+	 * returned. */
 	void (*detached)(void *core, void *core_device);
 };
 
 struct usb_backend_ops {
 	const char *name; /* "libusb", "model" ... */
 
-	/* Start. Devices that are there already are announced, from any thread, also from inside open.
-	 * @p options: "key=value,…" from the command line, may be NULL. On failure *ret_why is a sentence that says
-	 * why; on success it may be one too: what the user should know (no hotplug here ...), else NULL. Texts are
-	 * valid until the next call from the same thread. */
+	/* Start. Devices that are there already are announced, from any thread, also from inside
+	 * open.
+	 * @p options: "key=value,…" from the command line, may be NULL. On failure *ret_why is a
+	 * sentence that says why; on success it may be one too: what the user should know (no
+	 * hotplug here ...), else NULL. Texts are valid until the next call from the same
+	 * thread. */
 	int (*open)(const char *options, const struct usb_events *events, void *core,
 		    struct usb_backend **ret_backend, const char **ret_why);
-	/* Stop: every device is detached first. No event or completion comes after it returned, and no op but
-	 * release may be running or called. Not from inside one of the core's functions. */
+	/* Stop: every device is detached first. No event or completion comes after it returned, and
+	 * no op but release may be running or called. Not from inside one of the core's
+	 * functions. */
 	void (*close)(struct usb_backend *backend);
 
-	/* [any] Bring a device by name ("sensor", "sensor,serial=7"), as `dext attach` asks, or take it away.
-	 * NULL: this back end's devices come by themselves. ret_location names it for detach. -ENOENT: no such
-	 * model or location; -EINVAL: bad options; on failure *ret_why says it in a sentence. */
+	/* [any] Bring a device by name ("sensor", "sensor,serial=7"), as `dext attach` asks, or
+	 * take it away. NULL: this back end's devices come by themselves. ret_location names it for
+	 * detach. -ENOENT: no such model or location; -EINVAL: bad options; on failure *ret_why
+	 * says it in a sentence. */
 	int (*attach)(struct usb_backend *backend, const char *what, uint32_t *ret_location, const char **ret_why);
 	int (*detach)(struct usb_backend *backend, uint32_t location);
 
 	/* The core no longer uses the device; called exactly once, after detached. */
 	void (*release)(struct usb_device *device);
 
-	/* All below [any], may block for one bus operation (bounded by the kernel's own limits). -ENODEV when gone. */
+	/* All below [any], may block for one bus operation (bounded by the kernel's own limits).
+	 * -ENODEV when gone. */
 
-	/* Sessions. Claiming takes the interface from a kernel driver, unclaiming, detaching and close give it
-	 * back; so does a claim that failed. (When this process dies the kernel unclaims but binds no driver.)
-	 * claim: -EBUSY: claimed already, here or by another process; -ENOENT: not in the current configuration;
-	 * -EACCES: no permission for the device. unclaim: -ENOENT: was not claimed.
+	/* Sessions. Claiming takes the interface from a kernel driver, unclaiming, detaching and
+	 * close give it back; so does a claim that failed. (When this process dies the kernel
+	 * unclaims but binds no driver.) claim: -EBUSY: claimed already, here or by another
+	 * process; -ENOENT: not in the current configuration; -EACCES: no permission for the
+	 * device. unclaim: -ENOENT: was not claimed.
 	 *
-	 * unclaim, set_configuration, set_alternate and reset take endpoints away: what is queued on those
-	 * completes with USB_CANCELLED. unclaim also goes back to alternate setting 0. */
+	 * unclaim, set_configuration, set_alternate and reset take endpoints away: what is queued
+	 * on those completes with USB_CANCELLED. unclaim also goes back to alternate setting 0. */
 	int (*claim)(struct usb_device *device, uint8_t interface);
 	int (*unclaim)(struct usb_device *device, uint8_t interface);
 	/* -EBUSY: an interface is claimed. -ENOENT: no such configuration. Value 0 unconfigures. */
 	int (*set_configuration)(struct usb_device *device, uint8_t value);
 	/* -EINVAL: not claimed. -ENOENT: no such setting. */
 	int (*set_alternate)(struct usb_device *device, uint8_t interface, uint8_t alternate);
-	/* Reset toggle; with_request also sends CLEAR_FEATURE(ENDPOINT_HALT), without which a device that halted
-	 * the endpoint keeps it halted. A back end that cannot do one without the other does both. -EINVAL: as
-	 * submit. */
+	/* Reset toggle; with_request also sends CLEAR_FEATURE(ENDPOINT_HALT), without which a
+	 * device that halted the endpoint keeps it halted. A back end that cannot do one without
+	 * the other does both. -EINVAL: as submit. */
 	int (*clear_halt)(struct usb_device *device, uint8_t endpoint, bool with_request);
-	/* Port reset. 0: same device, still configured, claims kept, alternate settings 0, nothing halted;
-	 * -ENODEV: it will come back as another (detached, attached). */
+	/* Port reset. 0: same device, still configured, claims kept, alternate settings 0, nothing
+	 * halted; -ENODEV: it will come back as another (detached, attached). */
 	int (*reset)(struct usb_device *device);
 
-	/* Queue. FIFO per endpoint. 0: complete will run once, or ran already. -ENODEV, -ENOMEM (quota: the caller
-	 * may retry when something completed), -EINVAL (endpoint not in the current setting, not of that type, or
-	 * not claimed; a control transfer whose wLength is not length), -EPIPE never: on a halted endpoint this
-	 * one, and what was queued when it halted, completes with USB_STALL.
-	 * Control requests that change what the host must know (SET_CONFIGURATION, SET_INTERFACE,
-	 * CLEAR_FEATURE(ENDPOINT_HALT)) have the effect of their op; where the op refuses, USB_STALL.
-	 * SET_ADDRESS is the bus's own: USB_STALL. */
+	/* Queue. FIFO per endpoint. 0: complete will run once, or ran already. -ENODEV, -ENOMEM
+	 * (quota: the caller may retry when something completed), -EINVAL (endpoint not in the
+	 * current setting, not of that type, or not claimed; a control transfer whose wLength is
+	 * not length), -EPIPE never: on a halted endpoint this one, and what was queued when it
+	 * halted, completes with USB_STALL. Control requests that change what the host must know
+	 * (SET_CONFIGURATION, SET_INTERFACE, CLEAR_FEATURE(ENDPOINT_HALT)) have the effect of their
+	 * op; where the op refuses, USB_STALL. SET_ADDRESS is the bus's own: USB_STALL. */
 	int (*submit)(struct usb_device *device, struct usb_transfer *transfer);
-	/* Ask for an early end: complete comes soon, with USB_CANCELLED or what happened first. Returns at once.
-	 * The caller guarantees that *transfer stays valid until cancel returned; one that has ended already, or
-	 * is just ending, is left alone. */
+	/* Ask for an early end: complete comes soon, with USB_CANCELLED or what happened first.
+	 * Returns at once. The caller guarantees that *transfer stays valid until cancel returned;
+	 * one that has ended already, or is just ending, is left alone. */
 	void (*cancel)(struct usb_device *device, struct usb_transfer *transfer);
 
-	/* The bus's frame number and when it began. -ENOTSUP: this back end cannot know (usbfs has no such call). */
+	/* The bus's frame number and when it began. -ENOTSUP: this back end cannot know (usbfs has
+	 * no such call). */
 	int (*current_frame)(struct usb_device *device, uint64_t *ret_frame, uint64_t *ret_time_ns);
 };
 

@@ -84,7 +84,8 @@ usb_configuration_check(const uint8_t *blob, size_t length, const char **ret_why
 static void
 fill_endpoints(struct usb_settings *settings)
 {
-	const uint8_t *interface = NULL; /* the one we are inside, if it is in its current setting */
+	const uint8_t *interface =
+		NULL; /* the one we are inside, if it is in its current setting */
 
 	memset(settings->endpoints, 0, sizeof settings->endpoints);
 	if (!settings->configuration)

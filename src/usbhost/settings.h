@@ -6,8 +6,8 @@
  * @file usbhost/settings.h
  * @brief Which endpoints a device has now: configuration blob plus the chosen alternate settings.
  *
- * For back ends, which must refuse a transfer to an endpoint that is not there or not claimed. The blobs are a
- * device's bytes: usb_configuration_check() comes first, everything else relies on it.
+ * For back ends, which must refuse a transfer to an endpoint that is not there or not claimed. The
+ * blobs are a device's bytes: usb_configuration_check() comes first, everything else relies on it.
  */
 
 #include <stdbool.h>
@@ -54,7 +54,8 @@ struct usb_settings {
 	struct usb_setting_endpoint endpoints[USB_SETTINGS_ENDPOINTS]; /* by usb_endpoint_index() */
 };
 
-/** Index of an endpoint address, 0 .. USB_SETTINGS_ENDPOINTS - 1. Both directions of 0 are index 0. */
+/** Index of an endpoint address, 0 .. USB_SETTINGS_ENDPOINTS - 1. Both directions of 0 are index
+ * 0. */
 static inline unsigned
 usb_endpoint_index(uint8_t address)
 {
@@ -77,8 +78,8 @@ usb_get_u16(const uint8_t *bytes)
 }
 
 /**
- * Check a configuration blob: lengths inside bounds, wTotalLength not over @p length, endpoints only after an
- * interface, no endpoint 0, no endpoint twice in one setting.
+ * Check a configuration blob: lengths inside bounds, wTotalLength not over @p length, endpoints
+ * only after an interface, no endpoint 0, no endpoint twice in one setting.
  *
  * @param ret_why  [out] static text on failure
  * @retval 0        the first wTotalLength bytes may be walked without further checks

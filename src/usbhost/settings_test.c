@@ -35,8 +35,8 @@ a_good_configuration_passes(void **state)
 	assert_false(usb_configuration_has(two_interfaces, 1, 0));
 }
 
-/* Every byte set to every value: the check lets nothing pass that the walk could leave the blob with. Run under
- * ASan, the exact-size copy makes each wrong step fail. */
+/* Every byte set to every value: the check lets nothing pass that the walk could leave the blob
+ * with. Run under ASan, the exact-size copy makes each wrong step fail. */
 static void
 no_single_wrong_byte_leads_astray(void **state)
 {

@@ -46,7 +46,8 @@ is_wanted(const struct usb_backend *backend, libusb_device *usb)
 
 	/* Hubs are the kernel's: without them nothing below would be there. */
 	if (libusb_get_device_descriptor(usb, &descriptor) < 0 ||
-	    descriptor.bDeviceClass == LIBUSB_CLASS_HUB || real_sysfs_name(usb, name, sizeof name) < 0)
+	    descriptor.bDeviceClass == LIBUSB_CLASS_HUB ||
+	    real_sysfs_name(usb, name, sizeof name) < 0)
 		return false;
 	return (backend->vid < 0 || backend->vid == descriptor.idVendor) &&
 	       (backend->pid < 0 || backend->pid == descriptor.idProduct) &&
@@ -160,7 +161,8 @@ arrive(struct usb_backend *backend, libusb_device *usb)
 	int r;
 
 	/* The first listing and the first hotplug events may tell of the same device. */
-	if (!is_wanted(backend, usb) || is_listed(backend, usb) || real_sysfs_name(usb, name, sizeof name) < 0)
+	if (!is_wanted(backend, usb) || is_listed(backend, usb) ||
+	    real_sysfs_name(usb, name, sizeof name) < 0)
 		return;
 	r = real_device_new(backend, usb, &device, &why);
 	if (r < 0) {
@@ -171,7 +173,8 @@ arrive(struct usb_backend *backend, libusb_device *usb)
 	(void) real_device_ref(device); /* the core's, until release */
 	r = announce(device, usb, name);
 	if (r < 0) {
-		log_warning("device %s is left alone: usbhost could not take it: %s", name, strerror(-r));
+		log_warning("device %s is left alone: usbhost could not take it: %s", name,
+			    strerror(-r));
 		real_device_leave_bus(device);
 		real_device_unref(device);
 	} else {
@@ -202,7 +205,8 @@ queue_change(struct usb_backend *backend, libusb_device *usb, bool arrived)
 
 	if (!change) {
 		/* A device that came is not served; one that left answers -ENODEV to each op. */
-		log_error("out of memory: a device that %s is overlooked", arrived ? "came" : "left");
+		log_error("out of memory: a device that %s is overlooked",
+			  arrived ? "came" : "left");
 		return;
 	}
 	*change = (struct change){ .usb = libusb_ref_device(usb), .arrived = arrived };
@@ -321,8 +325,10 @@ parse_options(struct usb_backend *backend, const char *options, const char **ret
 			good = true;
 		}
 		if (!good) {
-			*ret_why = why_text("the libusb back end knows the options vid=HEX, pid=HEX and path=BUS-PORT.PORT "
-					    "(as in /sys/bus/usb/devices), not \"%.*s\"", options, (int) length);
+			*ret_why = why_text("the libusb back end knows the options vid=HEX, "
+					    "pid=HEX and path=BUS-PORT.PORT "
+					    "(as in /sys/bus/usb/devices), not \"%.*s\"",
+					    options, (int) length);
 			return -EINVAL;
 		}
 		options += length + (options[length] == ',');
@@ -387,12 +393,13 @@ start(struct usb_backend *backend, const char **ret_why)
 	}
 	if (libusb_has_capability(LIBUSB_CAP_HAS_HOTPLUG))
 		backend->has_hotplug =
-			libusb_hotplug_register_callback(backend->context,
-							 LIBUSB_HOTPLUG_EVENT_DEVICE_ARRIVED |
-								 LIBUSB_HOTPLUG_EVENT_DEVICE_LEFT,
-							 0, LIBUSB_HOTPLUG_MATCH_ANY, LIBUSB_HOTPLUG_MATCH_ANY,
-							 LIBUSB_HOTPLUG_MATCH_ANY, on_hotplug, backend,
-							 &backend->hotplug) == LIBUSB_SUCCESS;
+			libusb_hotplug_register_callback(
+				backend->context,
+				LIBUSB_HOTPLUG_EVENT_DEVICE_ARRIVED |
+					LIBUSB_HOTPLUG_EVENT_DEVICE_LEFT,
+				0, LIBUSB_HOTPLUG_MATCH_ANY, LIBUSB_HOTPLUG_MATCH_ANY,
+				LIBUSB_HOTPLUG_MATCH_ANY, on_hotplug, backend,
+				&backend->hotplug) == LIBUSB_SUCCESS;
 	r = -pthread_create(&backend->events_thread, NULL, events_main, backend);
 	if (r == 0) {
 		backend->has_events_thread = true;

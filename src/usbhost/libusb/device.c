@@ -74,7 +74,8 @@ find_configurations(struct usb_device *device, size_t length, const char **ret_w
 	size_t at = 18;
 	unsigned n;
 
-	if (length < 18 || device->descriptors[0] != 18 || device->descriptors[1] != USB_DESCRIPTOR_DEVICE) {
+	if (length < 18 || device->descriptors[0] != 18 ||
+	    device->descriptors[1] != USB_DESCRIPTOR_DEVICE) {
 		*ret_why = "the device descriptor is not 18 bytes of type 1";
 		return -EINVAL;
 	}
@@ -115,15 +116,17 @@ read_settings(struct usb_device *device)
 
 	if (libusb_get_active_config_descriptor(device->usb, &active) != 0)
 		return; /* unconfigured */
-	usb_settings_configure(&device->settings, find_configuration(device, active->bConfigurationValue));
+	usb_settings_configure(&device->settings,
+			       find_configuration(device, active->bConfigurationValue));
 	libusb_free_config_descriptor(active);
 	if (!device->settings.configuration || real_sysfs_name(device->usb, name, sizeof name) < 0)
 		return;
 	for (unsigned i = 0; i < 256; i++)
 		if (usb_configuration_has(device->settings.configuration, i, 0))
 			/* -ENOENT: the kernel knows better, and alternate 0 stays. */
-			(void) usb_settings_alternate(&device->settings, i,
-						      real_sysfs_alternate(name, device->settings.value, i));
+			(void) usb_settings_alternate(
+				&device->settings, i,
+				real_sysfs_alternate(name, device->settings.value, i));
 }
 
 int
@@ -195,12 +198,14 @@ pipes_of(const struct usb_device *device, uint8_t interface)
 	uint32_t pipes = 0;
 
 	for (unsigned i = 1; i < USB_SETTINGS_ENDPOINTS; i++)
-		if (device->settings.endpoints[i].present && device->settings.endpoints[i].interface == interface)
+		if (device->settings.endpoints[i].present &&
+		    device->settings.endpoints[i].interface == interface)
 			pipes |= 1u << i;
 	return pipes;
 }
 
-/* A kernel driver that cannot be bound again is none of the caller's business: the interface is free. */
+/* A kernel driver that cannot be bound again is none of the caller's business: the interface is
+ * free. */
 static void
 give_back(struct usb_device *device, uint8_t interface)
 {
@@ -280,7 +285,8 @@ real_device_unclaim(struct usb_device *device, uint8_t interface)
 	return r;
 }
 
-/* Takes kernel drivers off, so that the configuration may change; a new one gets its drivers from the kernel. */
+/* Takes kernel drivers off, so that the configuration may change; a new one gets its drivers from
+ * the kernel. */
 static void
 detach_drivers(struct usb_device *device, bool detached[256])
 {
@@ -369,7 +375,8 @@ real_device_clear_halt(struct usb_device *device, uint8_t address, bool with_req
 	if (r == 0 && (!endpoint->present || endpoint->address != address ||
 		       !real_device_is_claimed(device, endpoint->interface)))
 		r = -EINVAL;
-	/* libusb has no way to reset the host's toggle alone; both sides' toggles agree after this, too. */
+	/* libusb has no way to reset the host's toggle alone; both sides' toggles agree after this,
+	 * too. */
 	if (r == 0)
 		r = real_errno_of(libusb_clear_halt(device->handle, address));
 	pthread_mutex_unlock(&device->ops_lock);
@@ -388,7 +395,8 @@ real_device_reset(struct usb_device *device)
 		r = libusb_reset_device(device->handle);
 		if (r == 0)
 			usb_settings_configure(&device->settings, device->settings.configuration);
-		/* Not found: its descriptors have changed, or it cannot be had back: the kernel drops it. */
+		/* Not found: its descriptors have changed, or it cannot be had back: the kernel
+		 * drops it. */
 		r = r == LIBUSB_ERROR_NOT_FOUND ? -ENODEV : real_errno_of(r);
 	}
 	pthread_mutex_unlock(&device->ops_lock);

@@ -12,15 +12,17 @@
  *   sysfs.c      what the kernel has already read of a device
  *
  * Threads:
- *   usb-events   libusb's events. Its callbacks only put ended transfers into backend.done; when libusb has
+ *   usb-events   libusb's events. Its callbacks only put ended transfers into backend.done; when
+ *                libusb has
  *                returned, and holds no lock any more, the thread calls their completions in order.
- *   usb-bus      comings and goings, one after the other: reads sysfs, calls attached() and detached(). A thread of
+ *   usb-bus      comings and goings, one after the other: reads sysfs, calls attached() and
+ *                detached(). A thread of
  *                its own, so that attached() may wait for a transfer.
  *
- * Locks, in this order: device.ops_lock (one op at a time; libusb calls that open, close, submit, cancel, ioctl),
- * then libusb's own, then device.lock (counters and lists, taken by libusb's callbacks, so nothing is called with it
- * but libusb_cancel_transfer, which calls nobody back). backend.lock is the innermost. No lock is held when one
- * of the core's functions is called.
+ * Locks, in this order: device.ops_lock (one op at a time; libusb calls that open, close, submit,
+ * cancel, ioctl), then libusb's own, then device.lock (counters and lists, taken by libusb's
+ * callbacks, so nothing is called with it but libusb_cancel_transfer, which calls nobody back).
+ * backend.lock is the innermost. No lock is held when one of the core's functions is called.
  */
 
 #include <libusb.h>
@@ -52,7 +54,8 @@ struct usb_device {
 	uint32_t location;
 	void *core_device;               /* borrowed from the core; bus thread only */
 
-	/* The kernel's copy of the descriptors: device, then configurations. Not changed after attach. */
+	/* The kernel's copy of the descriptors: device, then configurations. Not changed after
+	 * attach. */
 	uint8_t *descriptors;            /* owned */
 	const uint8_t **configurations;  /* owned array into descriptors */
 	uint32_t *lengths;               /* owned array */
@@ -110,8 +113,8 @@ int real_device_new(struct usb_backend *backend, libusb_device *usb, struct usb_
 	       const char **ret_why);
 struct usb_device *real_device_ref(struct usb_device *device);
 struct usb_device *real_device_unref(struct usb_device *device);
-/* Says that it is gone, ends what flies and waits until that has completed; gives drivers back; closes. Blocks;
- * not from the events thread. */
+/* Says that it is gone, ends what flies and waits until that has completed; gives drivers back;
+ * closes. Blocks; not from the events thread. */
 void real_device_leave_bus(struct usb_device *device);
 /* ops_lock held. Opens the device if need be. -ENODEV, -EACCES ... */
 int real_device_open_locked(struct usb_device *device);
@@ -127,8 +130,8 @@ int real_errno_of(int libusb_error);
 /* transfer.c */
 int real_transfer_submit(struct usb_device *device, struct usb_transfer *transfer);
 void real_transfer_cancel(struct usb_device *device, struct usb_transfer *transfer);
-/* Cancels what flies on endpoints that are taken away, as USB_CANCELLED even if the kernel says that the device is
- * gone. pipes: a bit per usb_endpoint_index(). */
+/* Cancels what flies on endpoints that are taken away, as USB_CANCELLED even if the kernel says
+ * that the device is gone. pipes: a bit per usb_endpoint_index(). */
 void real_transfer_flush(struct usb_device *device, uint32_t pipes);
 /* Events thread, outside libusb: calls the completions of all that ended. */
 void real_transfer_deliver(struct usb_backend *backend);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the kernel has read of a device already: no device is opened, woken or asked twice for it. */
+/* What the kernel has read of a device already: no device is opened, woken or asked twice for
+ * it. */
 
 #include "usbhost/libusb/internal.h"
 
@@ -73,8 +74,8 @@ real_sysfs_descriptors(libusb_device *usb, uint8_t **ret_bytes, size_t *ret_leng
 		r = read_all(path, ret_bytes, ret_length);
 	}
 	if (r < 0) {
-		(void) snprintf(path, sizeof path, "/dev/bus/usb/%03u/%03u", libusb_get_bus_number(usb),
-				libusb_get_device_address(usb));
+		(void) snprintf(path, sizeof path, "/dev/bus/usb/%03u/%03u",
+				libusb_get_bus_number(usb), libusb_get_device_address(usb));
 		r = read_all(path, ret_bytes, ret_length);
 	}
 	return r;
@@ -105,7 +106,8 @@ real_sysfs_alternate(const char *name, uint8_t configuration, uint8_t interface)
 {
 	char attribute[64], value[16];
 
-	(void) snprintf(attribute, sizeof attribute, "%s:%u.%u/bAlternateSetting", name, configuration, interface);
+	(void) snprintf(attribute, sizeof attribute, "%s:%u.%u/bAlternateSetting", name,
+			configuration, interface);
 	/* Under the device's own folder. */
 	return real_sysfs_text(name, attribute, value, sizeof value) ? strtoul(value, NULL, 10) : 0;
 }

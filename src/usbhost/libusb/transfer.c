@@ -136,13 +136,15 @@ on_landed(struct libusb_transfer *usb)
 	if (flight->core->n_frames > 0)
 		read_frames(flight);
 	else if (flight->control && flight->core->setup[0] & 0x80)
-		memcpy(flight->core->data, flight->control + LIBUSB_CONTROL_SETUP_SIZE, flight->actual);
+		memcpy(flight->core->data, flight->control + LIBUSB_CONTROL_SETUP_SIZE,
+		       flight->actual);
 
 	pthread_mutex_lock(&device->lock);
 	*(flight->prev ? &flight->prev->next : &device->flying) = flight->next;
 	if (flight->next)
 		flight->next->prev = flight->prev;
-	/* An endpoint that a change of settings takes away ends its transfers with ESHUTDOWN, as unplugging does. */
+	/* An endpoint that a change of settings takes away ends its transfers with ESHUTDOWN, as
+	 * unplugging does. */
 	if (flight->flushed && flight->status != USB_OK && !device->gone)
 		flight->status = USB_CANCELLED;
 	else if (flight->status == USB_CANCELLED && device->gone)
@@ -202,7 +204,8 @@ is_acceptable(const struct usb_device *device, const struct usb_transfer *transf
 	uint64_t sum = 0;
 
 	if (!endpoint->present || endpoint->address != transfer->endpoint ||
-	    endpoint->type != transfer->type || !real_device_is_claimed(device, endpoint->interface))
+	    endpoint->type != transfer->type ||
+	    !real_device_is_claimed(device, endpoint->interface))
 		return false;
 	if (transfer->type != USB_ISOCHRONOUS)
 		return transfer->n_frames == 0;
@@ -213,8 +216,8 @@ is_acceptable(const struct usb_device *device, const struct usb_transfer *transf
 	return sum <= transfer->length;
 }
 
-/* Requests that change what the kernel must know go through its own calls. 1: it was one and *ret_status says how it
- * ended; 0: it was none. */
+/* Requests that change what the kernel must know go through its own calls. 1: it was one and
+ * *ret_status says how it ended; 0: it was none. */
 static int
 divert_request(struct usb_device *device, const uint8_t setup[8], enum usb_status *ret_status)
 {
@@ -224,9 +227,10 @@ divert_request(struct usb_device *device, const uint8_t setup[8], enum usb_statu
 	if (setup[0] == 0 && setup[1] == USB_REQUEST_SET_CONFIGURATION)
 		r = value < 256 ? real_device_set_configuration(device, value) : -EINVAL;
 	else if (setup[0] == 1 && setup[1] == USB_REQUEST_SET_INTERFACE)
-		r = value < 256 && index < 256 ? real_device_set_alternate(device, index, value) : -EINVAL;
-	else if (setup[0] == 2 && setup[1] == USB_REQUEST_CLEAR_FEATURE && value == USB_FEATURE_ENDPOINT_HALT &&
-		 index & 0xF)
+		r = value < 256 && index < 256 ? real_device_set_alternate(device, index, value)
+					       : -EINVAL;
+	else if (setup[0] == 2 && setup[1] == USB_REQUEST_CLEAR_FEATURE &&
+		 value == USB_FEATURE_ENDPOINT_HALT && index & 0xF)
 		r = real_device_clear_halt(device, index, true);
 	else if (setup[0] == 0 && setup[1] == USB_REQUEST_SET_ADDRESS)
 		r = -EPIPE;
@@ -267,7 +271,8 @@ prepare_control(struct flight *flight)
 		return -ENOMEM;
 	memcpy(flight->control, transfer->setup, LIBUSB_CONTROL_SETUP_SIZE);
 	if (!(transfer->setup[0] & 0x80) && transfer->length > 0)
-		memcpy(flight->control + LIBUSB_CONTROL_SETUP_SIZE, transfer->data, transfer->length);
+		memcpy(flight->control + LIBUSB_CONTROL_SETUP_SIZE, transfer->data,
+		       transfer->length);
 	flight->usb->buffer = flight->control;
 	flight->usb->length = LIBUSB_CONTROL_SETUP_SIZE + transfer->length;
 	return 0;
@@ -345,7 +350,8 @@ real_transfer_submit(struct usb_device *device, struct usb_transfer *transfer)
 	int r = 0;
 
 	if ((transfer->length > 0 && !transfer->data) || transfer->length > INT_MAX ||
-	    (control && (transfer->type != USB_CONTROL || usb_get_u16(transfer->setup + 6) != transfer->length)))
+	    (control && (transfer->type != USB_CONTROL ||
+			 usb_get_u16(transfer->setup + 6) != transfer->length)))
 		return -EINVAL;
 	flight = flight_new(device->backend, transfer->n_frames);
 	if (!flight)
@@ -378,8 +384,8 @@ real_transfer_cancel(struct usb_device *device, struct usb_transfer *transfer)
 {
 	struct flight *flight;
 
-	/* ops_lock: a transfer that another thread is just submitting is waited for, or libusb would not know it.
-	 * lock: a flight is not reused before its transfer forgot it. */
+	/* ops_lock: a transfer that another thread is just submitting is waited for, or libusb
+	 * would not know it. lock: a flight is not reused before its transfer forgot it. */
 	pthread_mutex_lock(&device->ops_lock);
 	pthread_mutex_lock(&device->lock);
 	flight = transfer->backend;

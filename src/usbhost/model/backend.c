@@ -75,7 +75,8 @@ list_device(struct usb_backend *backend, struct usb_device *device, uint8_t *ret
 
 	pthread_mutex_lock(&backend->lock);
 	for (struct usb_device *other = backend->devices; other; other = other->next)
-		used[((other->location >> 24) - FIRST_BUS) * PORTS_PER_BUS + (other->location >> 20 & 0xF) - 1] = 1;
+		used[((other->location >> 24) - FIRST_BUS) * PORTS_PER_BUS +
+		     (other->location >> 20 & 0xF) - 1] = 1;
 	while (place < N_LOCATIONS && used[place])
 		place++;
 	if (place < N_LOCATIONS) {
@@ -121,8 +122,9 @@ announce(struct usb_device *device, uint8_t address)
 			.configuration = model->configurations[0][5],
 			.manufacturer = model_string(model, model->device_descriptor[14]),
 			.product = model_string(model, model->device_descriptor[15]),
-			.serial = device->serial ? device->serial
-						 : model_string(model, model->device_descriptor[16]),
+			.serial = device->serial
+					  ? device->serial
+					  : model_string(model, model->device_descriptor[16]),
 			.source = source,
 		},
 		&core_device);
@@ -138,7 +140,8 @@ announce(struct usb_device *device, uint8_t address)
 
 /* Gives the device its model and state. */
 static int
-equip(struct usb_device *device, const struct usb_model *model, const char *options, const char **ret_why)
+equip(struct usb_device *device, const struct usb_model *model, const char *options,
+      const char **ret_why)
 {
 	int r = usb_model_check(model, ret_why);
 
@@ -160,7 +163,8 @@ equip(struct usb_device *device, const struct usb_model *model, const char *opti
 		device->life = DEVICE_TOLD;
 		device->forgotten = true;
 	} else {
-		(void) model_standard_configure(device, model->configurations[0][5]); /* nothing is claimed */
+		(void) model_standard_configure(
+			device, model->configurations[0][5]); /* nothing is claimed */
 	}
 	model_device_leave(device);
 	return r < 0 ? r : 0;
@@ -219,7 +223,8 @@ usb_model_plug(struct usb_backend *backend, const struct usb_model *model, const
 }
 
 static int
-model_attach(struct usb_backend *backend, const char *what, uint32_t *ret_location, const char **ret_why)
+model_attach(struct usb_backend *backend, const char *what, uint32_t *ret_location,
+	     const char **ret_why)
 {
 	const struct usb_model *model;
 	const char *options;
@@ -253,7 +258,8 @@ model_detach(struct usb_backend *backend, uint32_t location)
 }
 
 static int
-parse_options(struct usb_backend *backend, const char *options, bool *ret_virtual, const char **ret_why)
+parse_options(struct usb_backend *backend, const char *options, bool *ret_virtual,
+	      const char **ret_why)
 {
 	while (options && *options) {
 		size_t length = strcspn(options, ",");
@@ -276,8 +282,8 @@ parse_options(struct usb_backend *backend, const char *options, bool *ret_virtua
 }
 
 static int
-model_open(const char *options, const struct usb_events *events, void *core, struct usb_backend **ret_backend,
-	   const char **ret_why)
+model_open(const char *options, const struct usb_events *events, void *core,
+	   struct usb_backend **ret_backend, const char **ret_why)
 {
 	struct usb_backend *backend;
 	bool is_virtual = false;
@@ -311,7 +317,8 @@ model_open(const char *options, const struct usb_events *events, void *core, str
 static void
 model_close(struct usb_backend *backend)
 {
-	/* What another thread is unplugging just now stays in the list until the core has been told. */
+	/* What another thread is unplugging just now stays in the list until the core has been
+	 * told. */
 	for (;;) {
 		struct usb_device *device;
 
@@ -382,7 +389,8 @@ model_unclaim(struct usb_device *device, uint8_t interface)
 		device->claimed[interface / 32] &= ~(1u << interface % 32);
 		/* As the kernel does when a driver leaves. */
 		if (device->settings.alternate[interface])
-			(void) model_standard_alternate(device, interface, 0); /* every interface has one */
+			(void) model_standard_alternate(device, interface,
+							0); /* every interface has one */
 	}
 	model_device_leave(device);
 	return r;

@@ -118,8 +118,8 @@ model_device_enter(struct usb_device *device)
 	inside = device;
 }
 
-/* Calls the completions of one pipe, in order, until there are none. Another thread that finds more to deliver
- * meanwhile, or this one from inside complete, leaves it to this loop. */
+/* Calls the completions of one pipe, in order, until there are none. Another thread that finds more
+ * to deliver meanwhile, or this one from inside complete, leaves it to this loop. */
 static void
 deliver(struct usb_device *device, unsigned index)
 {
@@ -261,14 +261,16 @@ ask(struct usb_device *device, const struct request *request)
 		r = model_standard_request(device, transfer->setup, data, length);
 		if (r != STANDARD_NOT_MINE)
 			return r;
-		return model->control
-			? model->control(&device->handle, device->state, transfer->setup, data, length)
-			: USB_MODEL_STALL;
+		return model->control ? model->control(&device->handle, device->state,
+						       transfer->setup, data, length)
+				      : USB_MODEL_STALL;
 	}
 	if (transfer->endpoint & 0x80)
-		return model->in ? model->in(&device->handle, device->state, transfer->endpoint, data, length)
+		return model->in ? model->in(&device->handle, device->state, transfer->endpoint,
+					     data, length)
 				 : USB_MODEL_NAK;
-	return model->out ? model->out(&device->handle, device->state, transfer->endpoint, data, length)
+	return model->out ? model->out(&device->handle, device->state, transfer->endpoint, data,
+				       length)
 			  : USB_MODEL_NAK;
 }
 
@@ -309,13 +311,15 @@ answer(struct usb_device *device, struct request *request, int answered)
 	if (more)
 		answered &= ~USB_MODEL_MORE;
 	if (answered < 0 || (uint32_t) answered > left) {
-		finish(device, request, answered < 0 || !is_in(transfer) ? USB_IO_ERROR : USB_OVERFLOW);
+		finish(device, request,
+		       answered < 0 || !is_in(transfer) ? USB_IO_ERROR : USB_OVERFLOW);
 		return true;
 	}
 	request->actual += answered;
 	if (more && (uint32_t) answered < left)
 		return false;
-	finish(device, request, is_in(transfer) || (uint32_t) answered == left ? USB_OK : USB_IO_ERROR);
+	finish(device, request,
+	       is_in(transfer) || (uint32_t) answered == left ? USB_OK : USB_IO_ERROR);
 	return true;
 }
 
@@ -335,7 +339,8 @@ model_device_serve(struct usb_device *device, uint32_t pipes)
 			return;
 		pipe = &device->pipes[__builtin_ctz(pipes)];
 		pipes &= pipes - 1;
-		while (pipe->queue.first && answer(device, pipe->queue.first, ask(device, pipe->queue.first)))
+		while (pipe->queue.first &&
+		       answer(device, pipe->queue.first, ask(device, pipe->queue.first)))
 			;
 	}
 }
@@ -390,9 +395,11 @@ is_acceptable(const struct usb_device *device, const struct usb_transfer *transf
 	if ((transfer->length > 0 && !transfer->data) || transfer->length >= USB_MODEL_MORE)
 		return false;
 	if (index == 0)
-		return transfer->type == USB_CONTROL && usb_get_u16(transfer->setup + 6) == transfer->length;
+		return transfer->type == USB_CONTROL &&
+		       usb_get_u16(transfer->setup + 6) == transfer->length;
 	return endpoint->present && endpoint->address == transfer->endpoint &&
-	       endpoint->type == transfer->type && model_device_is_claimed(device, endpoint->interface);
+	       endpoint->type == transfer->type &&
+	       model_device_is_claimed(device, endpoint->interface);
 }
 
 int
@@ -423,8 +430,8 @@ model_device_submit(struct usb_device *device, struct usb_transfer *transfer)
 	if (is_first)
 		model_device_serve(device, 1u << index);
 	if (request->queued && transfer->timeout_ms) {
-		request->deadline_ns =
-			model_timer_now_ns(&device->backend->timer) + transfer->timeout_ms * NS_PER_MS;
+		request->deadline_ns = model_timer_now_ns(&device->backend->timer) +
+				       transfer->timeout_ms * NS_PER_MS;
 		deadline_insert(&device->deadlines, request);
 	}
 	return 0;

@@ -14,12 +14,14 @@
  *
  * Life of a transfer:
  *
- *   submit --> QUEUED --(the model answered, timeout, cancel, halt, flush, unplug)--> DONE --> complete()
+ *   submit --> QUEUED --(the model answered, timeout, cancel, halt, flush, unplug)--> DONE -->
+ *   complete()
  *              pipe.queue                                                            pipe.done
  *
- * Locks, in this order: device.lock (one device: model calls, queues), timer.lock (the heap). backend.lock (list
- * of devices) is never held together with another. All code that touches a device is between model_device_enter()
- * and model_device_leave(); leave delivers what became done, with the lock released, one thread at a time per pipe.
+ * Locks, in this order: device.lock (one device: model calls, queues), timer.lock (the heap).
+ * backend.lock (list of devices) is never held together with another. All code that touches a
+ * device is between model_device_enter() and model_device_leave(); leave delivers what became done,
+ * with the lock released, one thread at a time per pipe.
  */
 
 #include <pthread.h>
@@ -141,7 +143,8 @@ extern const struct usb_model_host model_device_host;
 /* backend.c */
 struct usb_backend *model_backend_ref(struct usb_backend *backend);
 struct usb_backend *model_backend_unref(struct usb_backend *backend);
-/* Takes a device out of the list, whose reference goes; its location is free again. No lock held. */
+/* Takes a device out of the list, whose reference goes; its location is free again. No lock
+ * held. */
 void model_backend_forget(struct usb_backend *backend, struct usb_device *device);
 
 /* standard.c; between enter and leave. Bytes, USB_MODEL_*, or STANDARD_NOT_MINE. */
@@ -153,7 +156,8 @@ void model_standard_clear_halt(struct usb_device *device, uint8_t endpoint);
 void model_standard_reset(struct usb_device *device);
 
 /* load.c */
-/* "name,options": finds and opens the model; *ret_options points into @p what. *ret_object is owned. */
+/* "name,options": finds and opens the model; *ret_options points into @p what. *ret_object is
+ * owned. */
 int model_load(struct usb_backend *backend, const char *what, const struct usb_model **ret_model,
 	       void **ret_object, const char **ret_options, const char **ret_why);
 /* Sets the numbers of the model's options table in state, and device->serial. */

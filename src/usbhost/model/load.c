@@ -41,7 +41,8 @@ check_settings(const uint8_t *blob, const char **ret_why)
 			*ret_why = model_why("interface %u has no alternate setting 0", d[2]);
 			return -EINVAL;
 		}
-		if (d[1] == USB_DESCRIPTOR_ENDPOINT && (d[3] & 3) != USB_BULK && (d[3] & 3) != USB_INTERRUPT) {
+		if (d[1] == USB_DESCRIPTOR_ENDPOINT && (d[3] & 3) != USB_BULK &&
+		    (d[3] & 3) != USB_INTERRUPT) {
 			*ret_why = model_why("endpoint 0x%02x is of type %u; bulk (2) and interrupt (3) are simulated",
 					    d[2], d[3] & 3);
 			return -EINVAL;
@@ -122,7 +123,8 @@ usb_model_check(const struct usb_model *model, const char **ret_why)
 
 /* Opens one file. -ENOENT: no such file (no *ret_why); -EINVAL: it is no model. */
 static int
-open_file(const char *path, const struct usb_model **ret_model, void **ret_object, const char **ret_why)
+open_file(const char *path, const struct usb_model **ret_model, void **ret_object,
+	  const char **ret_why)
 {
 	const struct usb_model *const *entry;
 	void *object;
@@ -157,7 +159,8 @@ find_file(const char *dirs, const char *name, int name_length, const struct usb_
 
 	for (const char *dir = dirs; *dir; dir += *dir == ':') {
 		size_t length = strcspn(dir, ":");
-		int n = snprintf(path, sizeof path, "%.*s/%.*s.so", (int) length, dir, name_length, name);
+		int n = snprintf(path, sizeof path, "%.*s/%.*s.so", (int) length, dir, name_length,
+				 name);
 		int r = -ENOENT;
 
 		if (length > 0 && n > 0 && (size_t) n < sizeof path)
@@ -191,8 +194,8 @@ model_load(struct usb_backend *backend, const char *what, const struct usb_model
 		if (r == -ENOENT)
 			*ret_why = model_why("there is no readable file %s", path);
 	} else {
-		r = find_file(dirs && *dirs ? dirs : AMBIDEXT_MODELS_DIR, what, length, ret_model, ret_object,
-			      ret_why);
+		r = find_file(dirs && *dirs ? dirs : AMBIDEXT_MODELS_DIR, what, length, ret_model,
+			      ret_object, ret_why);
 	}
 	if (r == 0)
 		*ret_options = what[length] ? what + length + 1 : NULL;
@@ -231,7 +234,8 @@ set_option(struct usb_device *device, const char *text, size_t length, const cha
 	for (const struct usb_model_option *o = model->options; equals && o && o->key; o++) {
 		if (strlen(o->key) != key_length || memcmp(o->key, text, key_length) != 0)
 			continue;
-		(void) snprintf(value, sizeof value, "%.*s", (int) (length - key_length - 1), equals + 1);
+		(void) snprintf(value, sizeof value, "%.*s", (int) (length - key_length - 1),
+				equals + 1);
 		errno = 0;
 		number = strtoull(value, &end, 0);
 		if (errno || end == value || *end || value[0] == '-') {

@@ -4,11 +4,13 @@
 
 /**
  * @file usbhost/model/model.h
- * @brief What the model back end offers beside usbhost/backend.h: for tests, and for a host that lists models.
+ * @brief What the model back end offers beside usbhost/backend.h: for tests, and for a host that
+ * lists models.
  *
  * Options of usb_backend_model.open:
  *   clock=virtual   time stands still until usb_model_pass(); no thread is started
- *   models=DIR:DIR  where NAME.so is looked for; default $AMBIDEXT_MODELS, else the installed directory
+ *   models=DIR:DIR  where NAME.so is looked for; default $AMBIDEXT_MODELS, else the installed
+ *                   directory
  */
 
 #include <stdint.h>
@@ -27,7 +29,8 @@
 int usb_model_plug(struct usb_backend *backend, const struct usb_model *model, const char *options,
 		   uint32_t *ret_location, const char **ret_why);
 
-/** Let time pass on a virtual clock and do what is due, each thing at its time. One thread at a time. */
+/** Let time pass on a virtual clock and do what is due, each thing at its time. One thread at a
+ * time. */
 void usb_model_pass(struct usb_backend *backend, uint64_t ns);
 
 /** Check a model's table as plugging does. -EINVAL with *ret_why. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What is the model back end's own: names, options, checks of tables, its clock. The rules that all back ends
- * share are tested by tests/conformance/usb_backend. */
+/* What is the model back end's own: names, options, checks of tables, its clock. The rules that all
+ * back ends share are tested by tests/conformance/usb_backend. */
 
 #include <errno.h>
 #include <setjmp.h>
@@ -33,7 +33,8 @@ struct result {
 };
 
 static int
-on_attached(void *core, struct usb_device *device, const struct usb_device_info *info, void **ret_core_device)
+on_attached(void *core, struct usb_device *device, const struct usb_device_info *info,
+	    void **ret_core_device)
 {
 	struct host *host = core;
 
@@ -62,7 +63,8 @@ on_detached(void *core, void *core_device)
 static const struct usb_events events = { .attached = on_attached, .detached = on_detached };
 
 static void
-on_complete(struct usb_transfer *transfer, enum usb_status status, uint32_t actual, uint64_t time_ns)
+on_complete(struct usb_transfer *transfer, enum usb_status status, uint32_t actual,
+	    uint64_t time_ns)
 {
 	struct result *result = transfer->core;
 
@@ -78,7 +80,8 @@ setup(void **state)
 	struct host *host = calloc(1, sizeof *host);
 	const char *why;
 
-	if (!host || usb_backend_model.open("clock=virtual", &events, host, &host->backend, &why) < 0)
+	if (!host ||
+	    usb_backend_model.open("clock=virtual", &events, host, &host->backend, &why) < 0)
 		return -1;
 	*state = host;
 	return 0;
@@ -103,12 +106,17 @@ plug(struct host *host, const char *what, const char **ret_why)
 }
 
 static void
-submit(struct host *host, struct result *result, uint8_t endpoint, void *data, uint32_t length, uint32_t timeout_ms)
+submit(struct host *host, struct result *result, uint8_t endpoint, void *data, uint32_t length,
+       uint32_t timeout_ms)
 {
 	*result = (struct result){
-		.transfer = { .endpoint = endpoint, .type = endpoint == 0x82 ? USB_INTERRUPT : USB_BULK,
-			      .data = data, .length = length, .timeout_ms = timeout_ms,
-			      .complete = on_complete, .core = result },
+		.transfer = { .endpoint = endpoint,
+			      .type = endpoint == 0x82 ? USB_INTERRUPT : USB_BULK,
+			      .data = data,
+			      .length = length,
+			      .timeout_ms = timeout_ms,
+			      .complete = on_complete,
+			      .core = result },
 	};
 	assert_int_equal(usb_backend_model.submit(host->device, &result->transfer), 0);
 }
@@ -131,7 +139,8 @@ names_lead_to_models(void **state)
 	/* The port that becomes free is the next to be taken. */
 	assert_int_equal(usb_backend_model.detach(host->backend, 0x10100000), 0);
 	assert_int_equal(usb_backend_model.detach(host->backend, 0x10100000), -ENOENT);
-	assert_int_equal(usb_backend_model.attach(host->backend, "sensor,serial=Äß7", &location, &why), 0);
+	assert_int_equal(
+		usb_backend_model.attach(host->backend, "sensor,serial=Äß7", &location, &why), 0);
 	assert_int_equal(location, 0x10100000);
 	assert_string_equal(host->serial, "Äß7");
 	assert_int_equal(host->n_attached, 3);
@@ -164,7 +173,8 @@ a_refusal_says_what_to_do(void **state)
 		assert_non_null(why);
 		for (unsigned w = 0; w < 3 && rows[i].words[w]; w++)
 			if (!strstr(why, rows[i].words[w]))
-				fail_msg("%s: \"%s\" does not say \"%s\"", rows[i].what, why, rows[i].words[w]);
+				fail_msg("%s: \"%s\" does not say \"%s\"", rows[i].what, why,
+					 rows[i].words[w]);
 	}
 	assert_int_equal(host->n_attached, 0);
 }
@@ -190,7 +200,8 @@ unknown_options_of_open_are_refused(void **state)
 	struct usb_backend *backend = NULL;
 	const char *why = NULL;
 
-	assert_int_equal(usb_backend_model.open("clock=sun", &events, NULL, &backend, &why), -EINVAL);
+	assert_int_equal(usb_backend_model.open("clock=sun", &events, NULL, &backend, &why),
+			 -EINVAL);
 	assert_non_null(strstr(why, "clock=sun"));
 	assert_null(backend);
 }
@@ -204,7 +215,8 @@ many_devices_have_ports_of_their_own(void **state)
 	const char *why;
 
 	for (unsigned i = 0; i < N; i++) {
-		assert_int_equal(usb_backend_model.attach(host->backend, "faulty", &locations[i], &why), 0);
+		assert_int_equal(
+			usb_backend_model.attach(host->backend, "faulty", &locations[i], &why), 0);
 		for (unsigned j = 0; j < i; j++)
 			assert_int_not_equal(locations[i], locations[j]);
 	}
@@ -214,7 +226,8 @@ many_devices_have_ports_of_their_own(void **state)
 	/* close in teardown detaches the rest. */
 }
 
-/* A thousand devices, a deadline each, in an order that has nothing to do with that of their coming. */
+/* A thousand devices, a deadline each, in an order that has nothing to do with that of their
+ * coming. */
 static void
 the_clock_serves_deadlines_in_order(void **state)
 {
@@ -332,15 +345,23 @@ a_device_may_leave_by_itself(void **state)
 static void
 a_wrong_table_is_refused(void **state)
 {
-	static const uint8_t device[] = { 18, 1, 0, 2, 0xFF, 0, 0, 64, 9, 18, 1, 0, 0, 1, 1, 0, 0, 1 };
+	static const uint8_t device[] = {
+		18, 1, 0, 2, 0xFF, 0, 0, 64, 9, 18, 1, 0, 0, 1, 1, 0, 0, 1
+	};
 	static const uint8_t good[] = { 9, 2, 25, 0, 1, 1, 0, 0x80, 0, 9, 4, 0, 0, 1, 0xFF, 0, 0, 0,
 					7, 5, 0x81, 2, 64, 0, 0 };
 	static const uint8_t iso[] = { 9, 2, 25, 0, 1, 1, 0, 0x80, 0, 9, 4, 0, 0, 1, 0xFF, 0, 0, 0,
 				       7, 5, 0x81, 1, 64, 0, 1 };
-	static const uint8_t no_alternate_0[] = { 9, 2, 18, 0, 1, 1, 0, 0x80, 0, 9, 4, 0, 1, 0, 0xFF, 0, 0, 0 };
-	static const struct usb_model_option options[] = { { "x", 8, "beyond the state" }, { NULL } };
+	static const uint8_t no_alternate_0[] = { 9, 2, 18, 0, 1, 1,    0, 0x80, 0,
+						  9, 4, 0,  1, 0, 0xFF, 0, 0,    0 };
+	static const struct usb_model_option options[] = { { "x", 8, "beyond the state" },
+							   { NULL } };
 	const struct usb_model right = {
-		.abi = USB_MODEL_ABI, .name = "m", .speed = 2, .device_descriptor = device, .state_size = 8,
+		.abi = USB_MODEL_ABI,
+		.name = "m",
+		.speed = 2,
+		.device_descriptor = device,
+		.state_size = 8,
 		.configurations = (const uint8_t *const[]){ good, NULL },
 		.strings = (const char *const[]){ "only one", NULL },
 	};
@@ -364,7 +385,8 @@ a_wrong_table_is_refused(void **state)
 	wrong[7].options = options;
 	for (n = 0; n < 8; n++) {
 		why = NULL;
-		assert_int_equal(usb_model_plug(host->backend, &wrong[n], NULL, &location, &why), -EINVAL);
+		assert_int_equal(usb_model_plug(host->backend, &wrong[n], NULL, &location, &why),
+				 -EINVAL);
 		assert_non_null(why);
 	}
 }

@@ -22,7 +22,8 @@ give(uint8_t *data, uint32_t length, const void *bytes, size_t n_bytes)
 	return n;
 }
 
-/* UTF-8 to UTF-16LE, at most n_units. What is no UTF-8 becomes U+FFFD. Returns the units written. */
+/* UTF-8 to UTF-16LE, at most n_units. What is no UTF-8 becomes U+FFFD. Returns the units
+ * written. */
 static size_t
 to_utf16(const char *text, uint8_t *units, size_t n_units)
 {
@@ -31,7 +32,11 @@ to_utf16(const char *text, uint8_t *units, size_t n_units)
 
 	while (*at && n < n_units) {
 		uint32_t c = *at++, low = 0;
-		unsigned n_more = c < 0x80 ? 0 : c >> 5 == 6 ? 1 : c >> 4 == 14 ? 2 : c >> 3 == 30 ? 3 : 9;
+		unsigned n_more = c < 0x80       ? 0
+				  : c >> 5 == 6  ? 1
+				  : c >> 4 == 14 ? 2
+				  : c >> 3 == 30 ? 3
+						 : 9;
 
 		if (n_more == 9) {
 			c = 0xFFFD;
@@ -127,7 +132,8 @@ get_status(struct usb_device *device, const uint8_t setup[8], uint8_t *data, uin
 
 	switch (setup[0] & 0x1F) {
 	case RECIPIENT_DEVICE:
-		status[0] = (configuration && configuration[7] & 0x40 ? 1 : 0) | device->remote_wakeup << 1;
+		status[0] = (configuration && configuration[7] & 0x40 ? 1 : 0) |
+			    device->remote_wakeup << 1;
 		break;
 	case RECIPIENT_INTERFACE:
 		if (!has_interface(device, where))
@@ -251,7 +257,8 @@ model_standard_reset(struct usb_device *device)
 }
 
 int
-model_standard_request(struct usb_device *device, const uint8_t setup[8], uint8_t *data, uint32_t length)
+model_standard_request(struct usb_device *device, const uint8_t setup[8], uint8_t *data,
+		       uint32_t length)
 {
 	uint16_t value = usb_get_u16(setup + 2), index = usb_get_u16(setup + 4);
 	uint8_t recipient = setup[0] & 0x1F;
@@ -268,12 +275,15 @@ model_standard_request(struct usb_device *device, const uint8_t setup[8], uint8_
 			  : change_feature(device, setup, setup[1] == USB_REQUEST_SET_FEATURE);
 	case USB_REQUEST_GET_DESCRIPTOR:
 		/* An interface's descriptors (HID reports ...) are the model's. */
-		return in && recipient == RECIPIENT_DEVICE ? get_descriptor(device, setup, data, length)
-							   : STANDARD_NOT_MINE;
+		return in && recipient == RECIPIENT_DEVICE
+			       ? get_descriptor(device, setup, data, length)
+			       : STANDARD_NOT_MINE;
 	case USB_REQUEST_GET_CONFIGURATION:
 		return in ? give(data, length, &device->settings.value, 1) : USB_MODEL_STALL;
 	case USB_REQUEST_SET_CONFIGURATION:
-		return !in && value < 256 && model_standard_configure(device, value) == 0 ? 0 : USB_MODEL_STALL;
+		return !in && value < 256 && model_standard_configure(device, value) == 0
+			       ? 0
+			       : USB_MODEL_STALL;
 	case USB_REQUEST_GET_INTERFACE:
 		if (!in || !has_interface(device, index))
 			return USB_MODEL_STALL;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The clock of the model back end: a heap of devices by the time they wait for, and one thread, or a test. */
+/* The clock of the model back end: a heap of devices by the time they wait for, and one thread, or
+ * a test. */
 
 #include "usbhost/model/engine.h"
 
@@ -125,7 +126,8 @@ model_timer_remove(struct timer *timer, struct usb_device *device)
 	pthread_mutex_unlock(&timer->lock);
 }
 
-/* Takes out the first device that is due at @p now_ns and returns a reference to it, or NULL. Lock held. */
+/* Takes out the first device that is due at @p now_ns and returns a reference to it, or NULL. Lock
+ * held. */
 static struct usb_device *
 take_due_locked(struct timer *timer, uint64_t now_ns)
 {
@@ -133,7 +135,8 @@ take_due_locked(struct timer *timer, uint64_t now_ns)
 
 	if (timer->n_heap == 0 || timer->heap[0]->heap_ns > now_ns)
 		return NULL;
-	/* A device in the heap is alive: unplugging takes it out before the list's reference goes. */
+	/* A device in the heap is alive: unplugging takes it out before the list's reference
+	 * goes. */
 	device = model_device_ref(timer->heap[0]);
 	heap_take(timer, device);
 	return device;
@@ -165,7 +168,8 @@ timer_main(void *userdata)
 			pthread_mutex_lock(&timer->lock);
 		} else if (timer->n_heap > 0) {
 			uint64_t until = timer->heap[0]->heap_ns;
-			struct timespec at = { .tv_sec = until / NS_PER_S, .tv_nsec = until % NS_PER_S };
+			struct timespec at = { .tv_sec = until / NS_PER_S,
+					       .tv_nsec = until % NS_PER_S };
 
 			(void) pthread_cond_timedwait(&timer->changed, &timer->lock, &at);
 		} else {

@@ -23,12 +23,15 @@ a_device_is_told_once_with_its_descriptors(void **state)
 	assert_int_equal(rig->configuration_value, rig->configuration[5]);
 
 	/* The device itself says the same. */
-	assert_int_equal(rig_control(rig, 0x80, USB_REQUEST_GET_DESCRIPTOR, USB_DESCRIPTOR_DEVICE << 8, 0, device, 18,
-				     &actual), USB_OK);
+	assert_int_equal(rig_control(rig, 0x80, USB_REQUEST_GET_DESCRIPTOR,
+				     USB_DESCRIPTOR_DEVICE << 8, 0, device, 18, &actual),
+			 USB_OK);
 	assert_int_equal(actual, 18);
 	assert_memory_equal(device, rig->device_descriptor, 18);
-	assert_int_equal(rig_control(rig, 0x80, USB_REQUEST_GET_DESCRIPTOR, USB_DESCRIPTOR_CONFIGURATION << 8, 0,
-				     configuration, sizeof configuration, &actual), USB_OK);
+	assert_int_equal(rig_control(rig, 0x80, USB_REQUEST_GET_DESCRIPTOR,
+				     USB_DESCRIPTOR_CONFIGURATION << 8, 0, configuration,
+				     sizeof configuration, &actual),
+			 USB_OK);
 	assert_int_equal(actual, rig->configuration_length);
 	assert_memory_equal(configuration, rig->configuration, actual);
 }
@@ -41,18 +44,21 @@ a_control_answer_may_be_short_or_cut(void **state)
 	uint32_t actual;
 
 	/* Fewer bytes than there was room for. */
-	assert_int_equal(rig_control(rig, 0x80, USB_REQUEST_GET_DESCRIPTOR, USB_DESCRIPTOR_STRING << 8, 0, data, 255,
-				     &actual), USB_OK);
+	assert_int_equal(rig_control(rig, 0x80, USB_REQUEST_GET_DESCRIPTOR,
+				     USB_DESCRIPTOR_STRING << 8, 0, data, 255, &actual),
+			 USB_OK);
 	assert_int_equal(actual, data[0]);
 	assert_true(actual >= 4 && actual < 255);
 	/* As many as asked for. */
-	assert_int_equal(rig_control(rig, 0x80, USB_REQUEST_GET_DESCRIPTOR, USB_DESCRIPTOR_DEVICE << 8, 0, data, 8,
-				     &actual), USB_OK);
+	assert_int_equal(rig_control(rig, 0x80, USB_REQUEST_GET_DESCRIPTOR,
+				     USB_DESCRIPTOR_DEVICE << 8, 0, data, 8, &actual),
+			 USB_OK);
 	assert_int_equal(actual, 8);
 	/* The product's name, as the host read it. */
 	assert_int_equal(rig_control(rig, 0x80, USB_REQUEST_GET_DESCRIPTOR,
-				     USB_DESCRIPTOR_STRING << 8 | rig->device_descriptor[15], 0x409, data, 255,
-				     &actual), USB_OK);
+				     USB_DESCRIPTOR_STRING << 8 | rig->device_descriptor[15], 0x409,
+				     data, 255, &actual),
+			 USB_OK);
 	assert_int_equal(data[0], actual);
 	assert_int_equal((actual - 2) / 2, strlen(rig->product));
 	for (size_t i = 0; rig->product[i]; i++)
@@ -67,16 +73,21 @@ a_refused_request_stalls_only_itself(void **state)
 	uint32_t actual = 1;
 
 	for (unsigned i = 0; i < 3; i++) {
-		assert_int_equal(rig_control(rig, 0xC0, 0xEE, 0, 0, data, sizeof data, &actual), USB_STALL);
+		assert_int_equal(rig_control(rig, 0xC0, 0xEE, 0, 0, data, sizeof data, &actual),
+				 USB_STALL);
 		assert_int_equal(actual, 0);
-		assert_int_equal(rig_control(rig, 0x80, USB_REQUEST_GET_STATUS, 0, 0, data, 2, &actual), USB_OK);
+		assert_int_equal(
+			rig_control(rig, 0x80, USB_REQUEST_GET_STATUS, 0, 0, data, 2, &actual),
+			USB_OK);
 		assert_int_equal(actual, 2);
 	}
 	if (!rig->is_model) /* QEMU gives an empty one */
 		return;
 	/* No string of that number. */
-	assert_int_equal(rig_control(rig, 0x80, USB_REQUEST_GET_DESCRIPTOR, USB_DESCRIPTOR_STRING << 8 | 0xF0, 0x409,
-				     data, sizeof data, &actual), USB_STALL);
+	assert_int_equal(rig_control(rig, 0x80, USB_REQUEST_GET_DESCRIPTOR,
+				     USB_DESCRIPTOR_STRING << 8 | 0xF0, 0x409, data, sizeof data,
+				     &actual),
+			 USB_STALL);
 }
 
 static void
@@ -91,7 +102,8 @@ a_wrong_control_transfer_is_not_taken(void **state)
 	item_submit_type(item, USB_BULK, 0, 2, 0, -EINVAL);
 	assert_int_equal(item->n_ended, 0);
 	item_free(item);
-	assert_int_equal(rig_control(rig, 0x00, USB_REQUEST_SET_ADDRESS, 77, 0, NULL, 0, NULL), USB_STALL);
+	assert_int_equal(rig_control(rig, 0x00, USB_REQUEST_SET_ADDRESS, 77, 0, NULL, 0, NULL),
+			 USB_STALL);
 }
 
 /* The kernel driver that has the interface; "" for none, "usbfs" if we have it. */
@@ -102,8 +114,8 @@ driver_of(struct rig *rig)
 	char path[256];
 	ssize_t n;
 
-	snprintf(path, sizeof path, "/sys/bus/usb/devices/%s:%u.%u/driver", rig->source + strlen("usb:"),
-		 rig->configuration_value, rig->target->interface);
+	snprintf(path, sizeof path, "/sys/bus/usb/devices/%s:%u.%u/driver",
+		 rig->source + strlen("usb:"), rig->configuration_value, rig->target->interface);
 	n = readlink(path, link, sizeof link - 1);
 	if (n <= 0)
 		return "";
@@ -116,7 +128,8 @@ static const uint8_t *
 first_in_endpoint(struct rig *rig)
 {
 	for (uint32_t at = 0; at < rig->configuration_length; at += rig->configuration[at])
-		if (rig->configuration[at + 1] == USB_DESCRIPTOR_ENDPOINT && rig->configuration[at + 2] & 0x80)
+		if (rig->configuration[at + 1] == USB_DESCRIPTOR_ENDPOINT &&
+		    rig->configuration[at + 2] & 0x80)
 			return rig->configuration + at;
 	fail_msg("no IN endpoint");
 	return NULL;
@@ -143,8 +156,10 @@ a_claim_is_exclusive_and_known(void **state)
 	assert_int_equal(rig->ops->claim(rig->device, target->interface), -EBUSY);
 	if (target->driver)
 		assert_string_equal(driver_of(rig), "usbfs");
-	item_submit_type(item, type, endpoint ^ 0x0F, target->packet, 100, -EINVAL); /* no such endpoint */
-	item_submit_type(item, type == USB_BULK ? USB_INTERRUPT : USB_BULK, endpoint, target->packet, 100, -EINVAL);
+	item_submit_type(item, type, endpoint ^ 0x0F, target->packet, 100,
+			 -EINVAL); /* no such endpoint */
+	item_submit_type(item, type == USB_BULK ? USB_INTERRUPT : USB_BULK, endpoint,
+			 target->packet, 100, -EINVAL);
 	item_submit_type(item, type, endpoint, target->packet, 100, 0);
 	item_wait(item);
 	assert_int_equal(rig->ops->unclaim(rig->device, target->interface), 0);
@@ -183,18 +198,25 @@ a_configuration_changes_only_when_nothing_is_claimed(void **state)
 	uint8_t value = 99;
 
 	rig_claim(rig);
-	assert_int_equal(rig->ops->set_configuration(rig->device, rig->configuration_value), -EBUSY);
-	assert_int_equal(rig_control(rig, 0x00, USB_REQUEST_SET_CONFIGURATION, 0, 0, NULL, 0, NULL), USB_STALL);
+	assert_int_equal(rig->ops->set_configuration(rig->device, rig->configuration_value),
+			 -EBUSY);
+	assert_int_equal(rig_control(rig, 0x00, USB_REQUEST_SET_CONFIGURATION, 0, 0, NULL, 0, NULL),
+			 USB_STALL);
 	assert_int_equal(rig->ops->unclaim(rig->device, rig->target->interface), 0);
 	assert_int_equal(rig->ops->set_configuration(rig->device, 200), -ENOENT);
 	assert_int_equal(rig->ops->set_configuration(rig->device, 0), 0);
-	assert_int_equal(rig_control(rig, 0x80, USB_REQUEST_GET_CONFIGURATION, 0, 0, &value, 1, NULL), USB_OK);
+	assert_int_equal(
+		rig_control(rig, 0x80, USB_REQUEST_GET_CONFIGURATION, 0, 0, &value, 1, NULL),
+		USB_OK);
 	assert_int_equal(value, 0);
 	assert_int_equal(rig->ops->claim(rig->device, rig->target->interface), -ENOENT);
 	/* As a control request, with the same effect. */
-	assert_int_equal(rig_control(rig, 0x00, USB_REQUEST_SET_CONFIGURATION, rig->configuration_value, 0, NULL, 0,
-				     NULL), USB_OK);
-	assert_int_equal(rig_control(rig, 0x80, USB_REQUEST_GET_CONFIGURATION, 0, 0, &value, 1, NULL), USB_OK);
+	assert_int_equal(rig_control(rig, 0x00, USB_REQUEST_SET_CONFIGURATION,
+				     rig->configuration_value, 0, NULL, 0, NULL),
+			 USB_OK);
+	assert_int_equal(
+		rig_control(rig, 0x80, USB_REQUEST_GET_CONFIGURATION, 0, 0, &value, 1, NULL),
+		USB_OK);
 	assert_int_equal(value, rig->configuration_value);
 	/* A kernel driver may have been quicker: claiming takes it from it. */
 	rig_claim(rig);
@@ -207,21 +229,34 @@ an_alternate_setting_changes_the_endpoints(void **state)
 	const struct target *target = rig->target;
 	uint8_t interface = target->interface, value = 99;
 
-	assert_int_equal(rig->ops->set_alternate(rig->device, interface, target->other_alternate), -EINVAL);
+	assert_int_equal(rig->ops->set_alternate(rig->device, interface, target->other_alternate),
+			 -EINVAL);
 	rig_claim(rig);
 	assert_int_equal(rig->ops->set_alternate(rig->device, interface, 77), -ENOENT);
-	assert_int_equal(rig->ops->set_alternate(rig->device, interface, target->other_alternate), 0);
-	assert_int_equal(rig_control(rig, 0x81, USB_REQUEST_GET_INTERFACE, 0, interface, &value, 1, NULL), USB_OK);
+	assert_int_equal(rig->ops->set_alternate(rig->device, interface, target->other_alternate),
+			 0);
+	assert_int_equal(
+		rig_control(rig, 0x81, USB_REQUEST_GET_INTERFACE, 0, interface, &value, 1, NULL),
+		USB_OK);
 	assert_int_equal(value, target->other_alternate);
 	/* Back, as a control request. */
-	assert_int_equal(rig_control(rig, 0x01, USB_REQUEST_SET_INTERFACE, 0, interface, NULL, 0, NULL), USB_OK);
-	assert_int_equal(rig_control(rig, 0x81, USB_REQUEST_GET_INTERFACE, 0, interface, &value, 1, NULL), USB_OK);
+	assert_int_equal(
+		rig_control(rig, 0x01, USB_REQUEST_SET_INTERFACE, 0, interface, NULL, 0, NULL),
+		USB_OK);
+	assert_int_equal(
+		rig_control(rig, 0x81, USB_REQUEST_GET_INTERFACE, 0, interface, &value, 1, NULL),
+		USB_OK);
 	assert_int_equal(value, 0);
-	assert_int_equal(rig_control(rig, 0x01, USB_REQUEST_SET_INTERFACE, 77, interface, NULL, 0, NULL), USB_STALL);
+	assert_int_equal(
+		rig_control(rig, 0x01, USB_REQUEST_SET_INTERFACE, 77, interface, NULL, 0, NULL),
+		USB_STALL);
 	/* Unclaiming goes back by itself. */
-	assert_int_equal(rig->ops->set_alternate(rig->device, interface, target->other_alternate), 0);
+	assert_int_equal(rig->ops->set_alternate(rig->device, interface, target->other_alternate),
+			 0);
 	assert_int_equal(rig->ops->unclaim(rig->device, interface), 0);
-	assert_int_equal(rig_control(rig, 0x81, USB_REQUEST_GET_INTERFACE, 0, interface, &value, 1, NULL), USB_OK);
+	assert_int_equal(
+		rig_control(rig, 0x81, USB_REQUEST_GET_INTERFACE, 0, interface, &value, 1, NULL),
+		USB_OK);
 	assert_int_equal(value, 0);
 }
 
@@ -235,10 +270,14 @@ a_reset_keeps_claims_and_goes_to_alternate_0(void **state)
 
 	rig_claim(rig);
 	if (target->other_alternate)
-		assert_int_equal(rig->ops->set_alternate(rig->device, target->interface, target->other_alternate), 0);
+		assert_int_equal(rig->ops->set_alternate(rig->device, target->interface,
+							 target->other_alternate),
+				 0);
 	assert_int_equal(rig->ops->reset(rig->device), 0);
 	assert_int_equal(rig->n_attached, 1);
-	assert_int_equal(rig_control(rig, 0x80, USB_REQUEST_GET_CONFIGURATION, 0, 0, &value, 1, NULL), USB_OK);
+	assert_int_equal(
+		rig_control(rig, 0x80, USB_REQUEST_GET_CONFIGURATION, 0, 0, &value, 1, NULL),
+		USB_OK);
 	assert_int_equal(value, rig->configuration_value);
 	if (target->source) {
 		item_submit(item, target->source, target->packet, 0);

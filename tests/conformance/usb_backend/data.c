@@ -18,7 +18,8 @@ one_packet_comes(void **state)
 
 	rig_claim(rig);
 	for (unsigned i = 0; i < 10; i++) {
-		assert_int_equal(rig_move(rig, rig->target->source, data, packet, 0, &actual), USB_OK);
+		assert_int_equal(rig_move(rig, rig->target->source, data, packet, 0, &actual),
+				 USB_OK);
 		assert_int_equal(actual, packet);
 		pattern_check(rig->target->pattern, i * packet, data, packet);
 	}
@@ -96,7 +97,8 @@ an_empty_write_is_a_transfer(void **state)
 
 	rig_claim(rig);
 	for (unsigned i = 0; i < 3; i++) {
-		item_submit(item, rig->target->sink ? rig->target->sink : rig->target->loop_out, 0, 0);
+		item_submit(item, rig->target->sink ? rig->target->sink : rig->target->loop_out, 0,
+			    0);
 		item_expect(item, USB_OK, 0);
 	}
 	item_free(item);
@@ -121,7 +123,8 @@ what_is_looped_comes_back(void **state)
 	for (unsigned i = 0; i < N_OF(lengths); i++) {
 		for (uint32_t at = 0; at < lengths[i]; at++)
 			data[at] = at * 7 + i;
-		assert_int_equal(rig_move(rig, target->loop_out, data, lengths[i], 0, &actual), USB_OK);
+		assert_int_equal(rig_move(rig, target->loop_out, data, lengths[i], 0, &actual),
+				 USB_OK);
 		assert_int_equal(actual, lengths[i]);
 		item_expect(reads[i], USB_OK, lengths[i]); /* a short packet ends it */
 		assert_memory_equal(reads[i]->data, data, lengths[i]);
@@ -166,7 +169,8 @@ an_empty_packet_ends_a_read(void **state)
 
 	rig_claim(rig);
 	item_submit(read, target->loop_in, 4096, 0);
-	assert_int_equal(rig_move(rig, target->loop_out, data, 2 * target->packet, 0, NULL), USB_OK);
+	assert_int_equal(rig_move(rig, target->loop_out, data, 2 * target->packet, 0, NULL),
+			 USB_OK);
 	assert_false(item_has_ended(read)); /* whole packets only: it goes on */
 	assert_int_equal(rig_move(rig, target->loop_out, data, 0, 0, NULL), USB_OK);
 	item_expect(read, USB_OK, 2 * target->packet);
@@ -204,7 +208,8 @@ a_read_smaller_than_the_packet_is_a_babble(void **state)
 	item_free(item);
 }
 
-/* Several threads, one pipe: each transfer ends once, and no byte of the stream is given twice or lost. */
+/* Several threads, one pipe: each transfer ends once, and no byte of the stream is given twice or
+ * lost. */
 struct reader {
 	pthread_t thread;
 	struct rig *rig;
@@ -256,7 +261,8 @@ threads_share_a_pipe(void **state)
 		readers[i].item->transfer.type = USB_BULK;
 		readers[i].item->transfer.length = length;
 		readers[i].item->transfer.data = readers[i].item->data;
-		assert_int_equal(pthread_create(&readers[i].thread, NULL, read_some, &readers[i]), 0);
+		assert_int_equal(pthread_create(&readers[i].thread, NULL, read_some, &readers[i]),
+				 0);
 	}
 	for (unsigned i = 0; i < N; i++) {
 		pthread_join(readers[i].thread, NULL);

@@ -22,10 +22,11 @@ find_bulk(struct rig *rig, uint8_t direction)
 	return 0;
 }
 
-/* One command of the Bulk-Only Transport. Returns the status byte of its end. @p data is read or written. */
+/* One command of the Bulk-Only Transport. Returns the status byte of its end. @p data is read or
+ * written. */
 static int
-bot_command(struct rig *rig, const uint8_t *command, uint8_t command_length, uint8_t direction, void *data,
-	    uint32_t length, uint32_t *ret_residue)
+bot_command(struct rig *rig, const uint8_t *command, uint8_t command_length, uint8_t direction,
+	    void *data, uint32_t length, uint32_t *ret_residue)
 {
 	static uint32_t tag;
 	uint8_t in = find_bulk(rig, 0x80), out = find_bulk(rig, 0);
@@ -44,7 +45,8 @@ bot_command(struct rig *rig, const uint8_t *command, uint8_t command_length, uin
 	if (length > 0) {
 		status = rig_move(rig, direction ? in : out, data, length, 10000, NULL);
 		if (status == USB_STALL)
-			assert_int_equal(rig->ops->clear_halt(rig->device, direction ? in : out, true), 0);
+			assert_int_equal(
+				rig->ops->clear_halt(rig->device, direction ? in : out, true), 0);
 		else
 			assert_int_equal(status, USB_OK);
 	}
@@ -65,13 +67,15 @@ bot_command(struct rig *rig, const uint8_t *command, uint8_t command_length, uin
 static void
 wait_until_ready(struct rig *rig)
 {
-	static const uint8_t test_unit_ready[6] = { 0x00 }, request_sense[6] = { 0x03, 0, 0, 0, 18 };
+	static const uint8_t test_unit_ready[6] = { 0x00 },
+			     request_sense[6] = { 0x03, 0, 0, 0, 18 };
 	uint8_t sense[18];
 
 	for (unsigned i = 0; i < 10; i++) {
 		if (bot_command(rig, test_unit_ready, 6, 0, NULL, 0, NULL) == 0)
 			return;
-		(void) bot_command(rig, request_sense, 6, 0x80, sense, sizeof sense, NULL); /* clears it */
+		(void) bot_command(rig, request_sense, 6, 0x80, sense, sizeof sense,
+				   NULL); /* clears it */
 	}
 	fail_msg("the stick does not become ready");
 }
@@ -84,7 +88,8 @@ a_stick_tells_who_it_is(void **state)
 	uint8_t data[36], capacity[8], luns = 99;
 
 	rig_claim(rig);
-	assert_int_equal(rig_control(rig, 0xA1, 0xFE, 0, rig->target->interface, &luns, 1, NULL), USB_OK);
+	assert_int_equal(rig_control(rig, 0xA1, 0xFE, 0, rig->target->interface, &luns, 1, NULL),
+			 USB_OK);
 	assert_int_equal(luns, 0);
 	assert_int_equal(bot_command(rig, inquiry, 6, 0x80, data, sizeof data, NULL), 0);
 	assert_int_equal(data[0], 0);
@@ -97,8 +102,10 @@ a_stick_tells_who_it_is(void **state)
 static void
 put_block(uint8_t command[10], uint8_t code, uint32_t block, uint16_t n_blocks)
 {
-	memcpy(command, (uint8_t[]){ code, 0, block >> 24, block >> 16, block >> 8, block, 0, n_blocks >> 8, n_blocks,
-				     0 }, 10);
+	memcpy(command,
+	       (uint8_t[]){ code, 0, block >> 24, block >> 16, block >> 8, block, 0, n_blocks >> 8,
+			    n_blocks, 0 },
+	       10);
 }
 
 static void
@@ -175,10 +182,12 @@ what_is_sent_on_the_line_comes_back(void **state)
 		assert_int_equal(rig_move(rig, out, sent + done, 128, 10000, &actual), USB_OK);
 		assert_int_equal(actual, 128);
 		for (unsigned tries = 0; n < done + 128 && tries < 100000; tries++) {
-			assert_int_equal(rig_move(rig, in, data, sizeof data, 10000, &actual), USB_OK);
+			assert_int_equal(rig_move(rig, in, data, sizeof data, 10000, &actual),
+					 USB_OK);
 			/* Each packet begins with two bytes of modem status. */
 			for (uint32_t at = 0; at < actual; at += SERIAL_PACKET) {
-				uint32_t size = actual - at < SERIAL_PACKET ? actual - at : SERIAL_PACKET;
+				uint32_t size =
+					actual - at < SERIAL_PACKET ? actual - at : SERIAL_PACKET;
 
 				assert_true(size >= 2);
 				memcpy(got + n, data + at + 2, size - 2);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The other ways for a transfer to end: time-out, cancel, halt, a changed setting, unplug, no memory. */
+/* The other ways for a transfer to end: time-out, cancel, halt, a changed setting, unplug, no
+ * memory. */
 #include "rig.h"
 
 #include <errno.h>
@@ -48,7 +49,8 @@ timeouts_in_a_queue_are_each_ones_own(void **state)
 		items[i] = pending(rig, timeouts_ms[i]);
 	for (unsigned i = 0; i < N_OF(timeouts_ms); i++) {
 		item_expect(items[i], USB_TIMEOUT, 0);
-		assert_true((items[i]->time_ns - items[i]->submitted_ns) / NS_PER_MS + 1 >= timeouts_ms[i]);
+		assert_true((items[i]->time_ns - items[i]->submitted_ns) / NS_PER_MS + 1 >=
+			    timeouts_ms[i]);
 		item_free(items[i]);
 	}
 }
@@ -110,7 +112,8 @@ one_of_many_is_cancelled(void **state)
 	}
 }
 
-/* A cancel that runs against data: each ends once, one way or the other, and the pipe is in order afterwards. */
+/* A cancel that runs against data: each ends once, one way or the other, and the pipe is in order
+ * afterwards. */
 static void
 cancel_may_lose_the_race(void **state)
 {
@@ -146,7 +149,8 @@ settings_end_what_is_queued(void **state)
 		for (unsigned i = 0; i < N_OF(items); i++)
 			items[i] = pending(rig, 0);
 		if (round == 0)
-			assert_int_equal(rig->ops->set_alternate(rig->device, target->interface, 0), 0);
+			assert_int_equal(rig->ops->set_alternate(rig->device, target->interface, 0),
+					 0);
 		else if (round == 1)
 			assert_int_equal(rig->ops->reset(rig->device), 0);
 		else
@@ -168,7 +172,9 @@ device_says_halted(struct rig *rig, uint8_t endpoint)
 {
 	uint8_t status[2] = { 0xFF, 0xFF };
 
-	assert_int_equal(rig_control(rig, 0x82, USB_REQUEST_GET_STATUS, 0, endpoint, status, 2, NULL), USB_OK);
+	assert_int_equal(
+		rig_control(rig, 0x82, USB_REQUEST_GET_STATUS, 0, endpoint, status, 2, NULL),
+		USB_OK);
 	return status[0] & 1;
 }
 
@@ -182,8 +188,9 @@ a_halt_lasts_until_it_is_cleared(void **state)
 
 	rig_claim(rig);
 	assert_false(device_says_halted(rig, endpoint));
-	assert_int_equal(rig_control(rig, 0x02, USB_REQUEST_SET_FEATURE, USB_FEATURE_ENDPOINT_HALT, endpoint, NULL, 0,
-				     NULL), USB_OK);
+	assert_int_equal(rig_control(rig, 0x02, USB_REQUEST_SET_FEATURE, USB_FEATURE_ENDPOINT_HALT,
+				     endpoint, NULL, 0, NULL),
+			 USB_OK);
 	assert_true(device_says_halted(rig, endpoint));
 	for (unsigned i = 0; i < N_OF(items); i++) {
 		items[i] = item_new(rig, packet);
@@ -198,12 +205,14 @@ a_halt_lasts_until_it_is_cleared(void **state)
 	item_expect(items[0], USB_OK, packet);
 
 	/* Cleared by a control request: the same. */
-	assert_int_equal(rig_control(rig, 0x02, USB_REQUEST_SET_FEATURE, USB_FEATURE_ENDPOINT_HALT, endpoint, NULL, 0,
-				     NULL), USB_OK);
+	assert_int_equal(rig_control(rig, 0x02, USB_REQUEST_SET_FEATURE, USB_FEATURE_ENDPOINT_HALT,
+				     endpoint, NULL, 0, NULL),
+			 USB_OK);
 	item_submit(items[1], endpoint, packet, 0);
 	item_expect(items[1], USB_STALL, 0);
-	assert_int_equal(rig_control(rig, 0x02, USB_REQUEST_CLEAR_FEATURE, USB_FEATURE_ENDPOINT_HALT, endpoint, NULL, 0,
-				     NULL), USB_OK);
+	assert_int_equal(rig_control(rig, 0x02, USB_REQUEST_CLEAR_FEATURE,
+				     USB_FEATURE_ENDPOINT_HALT, endpoint, NULL, 0, NULL),
+			 USB_OK);
 	item_submit(items[1], endpoint, packet, 0);
 	item_expect(items[1], USB_OK, packet);
 	assert_int_equal(rig->ops->clear_halt(rig->device, endpoint ^ 0x0F, true), -EINVAL);
@@ -224,7 +233,8 @@ a_sink_that_is_lied_to_halts(void **state)
 	item_submit(item, endpoint, packet, 0);
 	item_expect(item, USB_OK, packet);
 	memset(item->data, 0xA5, packet);
-	/* Gadgets look at a transfer when they take the next one out of the queue: the halt may come late. */
+	/* Gadgets look at a transfer when they take the next one out of the queue: the halt may
+	 * come late. */
 	for (unsigned i = 0; i < 64 && item->status == USB_OK; i++) {
 		item_submit(item, endpoint, packet, 0);
 		item_wait(item);
@@ -262,7 +272,8 @@ unplugging_ends_all(void **state)
 	assert_int_equal(rig->n_detached, 1);
 	/* The device is held, but there is nothing behind it any more. */
 	item_submit_type(late, target->silent_type, target->silent, 64, 0, -ENODEV);
-	memcpy(late->transfer.setup, (uint8_t[]){ 0x80, USB_REQUEST_GET_STATUS, 0, 0, 0, 0, 2, 0 }, 8);
+	memcpy(late->transfer.setup, (uint8_t[]){ 0x80, USB_REQUEST_GET_STATUS, 0, 0, 0, 0, 2, 0 },
+	       8);
 	item_submit_type(late, USB_CONTROL, 0, 2, 0, -ENODEV);
 	rig->ops->cancel(rig->device, &late->transfer);
 	assert_int_equal(late->n_ended, 0);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a misbehaving device does to a transfer. The model only: no real one misbehaves on command. */
+/* What a misbehaving device does to a transfer. The model only: no real one misbehaves on
+ * command. */
 #include "rig.h"
 
 #include <errno.h>
@@ -11,18 +12,28 @@
 #define FAULT	0x10
 #define LENGTH	640u
 
-enum fault { FAULT_NONE, FAULT_STALL, FAULT_BABBLE, FAULT_SHORT, FAULT_SILENT, FAULT_ERROR, FAULT_VANISH,
-	     FAULT_LATE };
+enum fault {
+	FAULT_NONE,
+	FAULT_STALL,
+	FAULT_BABBLE,
+	FAULT_SHORT,
+	FAULT_SILENT,
+	FAULT_ERROR,
+	FAULT_VANISH,
+	FAULT_LATE
+};
 
 static void
 make(struct rig *rig, enum fault fault, uint8_t endpoint, uint16_t after, uint32_t value)
 {
 	uint8_t data[4] = { value, value >> 8, value >> 16, value >> 24 };
 
-	assert_int_equal(rig_control(rig, 0x40, FAULT + fault, after, endpoint, data, 4, NULL), USB_OK);
+	assert_int_equal(rig_control(rig, 0x40, FAULT + fault, after, endpoint, data, 4, NULL),
+			 USB_OK);
 }
 
-/* What the third transfer after the fault was planned for "after 2 more" comes to, and the fourth. */
+/* What the third transfer after the fault was planned for "after 2 more" comes to, and the
+ * fourth. */
 static const struct {
 	enum fault fault;
 	uint8_t endpoint;
@@ -65,8 +76,8 @@ each_fault_ends_its_transfer_its_way(void **state)
 		item_submit(item, rows[i].endpoint, LENGTH, 50);
 		item_wait(item);
 		if (item->status != rows[i].next)
-			fail_msg("row %zu: the transfer after it ended with status %d, not %d", i, item->status,
-				 rows[i].next);
+			fail_msg("row %zu: the transfer after it ended with status %d, not %d", i,
+				 item->status, rows[i].next);
 		make(rig, FAULT_NONE, rows[i].endpoint, 0, 0);
 		assert_int_equal(rig->ops->clear_halt(rig->device, rows[i].endpoint, true), 0);
 		item_submit(item, rows[i].endpoint, LENGTH, 50);

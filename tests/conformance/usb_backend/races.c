@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Threads that submit, cancel, let time pass, change settings and unplug against each other, some thousand times in
- * different orders: each accepted transfer ends once, and each device that came goes once. */
+/* Threads that submit, cancel, let time pass, change settings and unplug against each other, some
+ * thousand times in different orders: each accepted transfer ends once, and each device that came
+ * goes once. */
 #include "rig.h"
 
 #include <errno.h>
@@ -40,7 +41,8 @@ struct race {
 };
 
 static int
-race_attached(void *core, struct usb_device *device, const struct usb_device_info *info, void **ret_core_device)
+race_attached(void *core, struct usb_device *device, const struct usb_device_info *info,
+	      void **ret_core_device)
 {
 	struct race *race = core;
 
@@ -70,7 +72,8 @@ race_submit(struct slot *slot)
 }
 
 static void
-race_complete(struct usb_transfer *transfer, enum usb_status status, uint32_t actual, uint64_t time_ns)
+race_complete(struct usb_transfer *transfer, enum usb_status status, uint32_t actual,
+	      uint64_t time_ns)
 {
 	struct slot *slot = transfer->core;
 
@@ -142,7 +145,8 @@ run_round(struct race *race, unsigned role, uint64_t *seed)
 	case CANCELLER:
 		for (unsigned i = 0; i < N_SLOTS / 2; i++) {
 			linger(seed);
-			usb_backend_model.cancel(race->device, &race->slots[next_random(seed) % N_SLOTS].transfer);
+			usb_backend_model.cancel(
+				race->device, &race->slots[next_random(seed) % N_SLOTS].transfer);
 		}
 		break;
 	case MEDDLER:
@@ -181,7 +185,9 @@ prepare(struct race *race, uint64_t *seed)
 {
 	const char *why;
 
-	assert_int_equal(usb_backend_model.attach(race->backend, "loopback,depth=4", &race->location, &why), 0);
+	assert_int_equal(
+		usb_backend_model.attach(race->backend, "loopback,depth=4", &race->location, &why),
+		0);
 	assert_int_equal(usb_backend_model.claim(race->device, 0), 0);
 	for (unsigned i = 0; i < N_SLOTS; i++) {
 		struct slot *slot = &race->slots[i];
@@ -218,8 +224,8 @@ check(struct race *race)
 		assert_int_equal(usb_backend_model.detach(race->backend, race->location), 0);
 	for (unsigned i = 0; i < N_SLOTS; i++)
 		if (race->slots[i].n_accepted != race->slots[i].n_ended)
-			fail_msg("round %u, transfer %u: accepted %u times, ended %u times", race->round, i,
-				 race->slots[i].n_accepted, race->slots[i].n_ended);
+			fail_msg("round %u, transfer %u: accepted %u times, ended %u times",
+				 race->round, i, race->slots[i].n_accepted, race->slots[i].n_ended);
 	assert_int_equal(race->n_attached, race->round + 1);
 	assert_int_equal(race->n_detached, race->round + 1);
 	usb_backend_model.release(race->device);
@@ -233,7 +239,8 @@ each_transfer_ends_once_whoever_wins(void **state)
 	const struct usb_events events = { .attached = race_attached, .detached = race_detached };
 	const char *why;
 
-	assert_int_equal(usb_backend_model.open("clock=virtual", &events, race, &race->backend, &why), 0);
+	assert_int_equal(
+		usb_backend_model.open("clock=virtual", &events, race, &race->backend, &why), 0);
 	pthread_barrier_init(&race->barrier, NULL, N_THREADS + 1);
 	for (unsigned i = 0; i < N_THREADS; i++) {
 		racers[i] = (struct racer){ .race = race, .role = i };
@@ -253,8 +260,8 @@ each_transfer_ends_once_whoever_wins(void **state)
 		pthread_join(racers[i].thread, NULL);
 	usb_backend_model.close(race->backend);
 	print_message("%u rounds: ok %u, time-out %u, cancelled %u, no device %u\n", N_ROUNDS,
-		      race->statuses[USB_OK], race->statuses[USB_TIMEOUT], race->statuses[USB_CANCELLED],
-		      race->statuses[USB_NO_DEVICE]);
+		      race->statuses[USB_OK], race->statuses[USB_TIMEOUT],
+		      race->statuses[USB_CANCELLED], race->statuses[USB_NO_DEVICE]);
 	/* A test of races that were never run proves nothing. */
 	assert_true(race->statuses[USB_OK] > N_ROUNDS);
 	assert_true(race->statuses[USB_TIMEOUT] > 100);
@@ -264,7 +271,8 @@ each_transfer_ends_once_whoever_wins(void **state)
 	free(race);
 }
 
-/* The real clock: a thread of the back end's own ends transfers while others submit and cancel them. */
+/* The real clock: a thread of the back end's own ends transfers while others submit and cancel
+ * them. */
 static void
 the_clock_thread_joins_the_race(void **state)
 {
@@ -286,7 +294,8 @@ the_clock_thread_joins_the_race(void **state)
 		if (race->round % 4) {
 			struct timespec ms = { .tv_nsec = 250000 * (race->round % 16) };
 
-			/* Not waiting for anything: the clock thread is given the chance to come in between. */
+			/* Not waiting for anything: the clock thread is given the chance to come in
+			 * between. */
 			(void) nanosleep(&ms, NULL);
 			for (unsigned i = READER; i < N_SLOTS; i += 4)
 				usb_backend_model.cancel(race->device, &race->slots[i].transfer);
@@ -308,11 +317,14 @@ closing_waits_for_completions(void **state)
 
 	for (unsigned round = 0; round < ROUNDS; round++) {
 		struct race *race = calloc(1, sizeof *race);
-		const struct usb_events events = { .attached = race_attached, .detached = race_detached };
+		const struct usb_events events = { .attached = race_attached,
+						   .detached = race_detached };
 		uint64_t seed = round;
 		const char *why;
 
-		assert_int_equal(usb_backend_model.open("clock=virtual", &events, race, &race->backend, &why), 0);
+		assert_int_equal(usb_backend_model.open("clock=virtual", &events, race,
+							&race->backend, &why),
+				 0);
 		prepare(race, &seed);
 		for (unsigned i = 0; i < N_SLOTS; i++)
 			race_submit(&race->slots[i]);
@@ -336,8 +348,10 @@ submitting_from_complete_does_not_nest(void **state)
 	const struct usb_events events = { .attached = race_attached, .detached = race_detached };
 	const char *why;
 
-	assert_int_equal(usb_backend_model.open("clock=virtual", &events, race, &race->backend, &why), 0);
-	assert_int_equal(usb_backend_model.attach(race->backend, "source_sink", &race->location, &why), 0);
+	assert_int_equal(
+		usb_backend_model.open("clock=virtual", &events, race, &race->backend, &why), 0);
+	assert_int_equal(
+		usb_backend_model.attach(race->backend, "source_sink", &race->location, &why), 0);
 	assert_int_equal(usb_backend_model.claim(race->device, 0), 0);
 	race->slots[0].race = race;
 	race->slots[0].transfer = (struct usb_transfer){

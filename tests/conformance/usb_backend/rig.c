@@ -41,14 +41,16 @@ rig_now_ns(struct rig *rig)
 }
 
 static int
-on_attached(void *core, struct usb_device *device, const struct usb_device_info *info, void **ret_core_device)
+on_attached(void *core, struct usb_device *device, const struct usb_device_info *info,
+	    void **ret_core_device)
 {
 	struct rig *rig = core;
 	const uint8_t *d = info->device_descriptor;
 	int r = -EBUSY;
 
 	pthread_mutex_lock(&rig->lock);
-	if (!rig->device && usb_get_u16(d + 8) == rig->target->vid && usb_get_u16(d + 10) == rig->target->pid) {
+	if (!rig->device && usb_get_u16(d + 8) == rig->target->vid &&
+	    usb_get_u16(d + 10) == rig->target->pid) {
 		rig->device = device;
 		rig->gone = false;
 		rig->location = info->location;
@@ -59,7 +61,8 @@ on_attached(void *core, struct usb_device *device, const struct usb_device_info 
 		rig->configuration_length = info->configuration_lengths[0];
 		rig->configuration = malloc(rig->configuration_length);
 		memcpy(rig->configuration, info->configurations[0], rig->configuration_length);
-		snprintf(rig->product, sizeof rig->product, "%s", info->product ? info->product : "");
+		snprintf(rig->product, sizeof rig->product, "%s",
+			 info->product ? info->product : "");
 		snprintf(rig->source, sizeof rig->source, "%s", info->source);
 		rig->n_attached++;
 		*ret_core_device = device;
@@ -86,7 +89,8 @@ on_detached(void *core, void *core_device)
 static const struct usb_events events = { .attached = on_attached, .detached = on_detached };
 
 static void
-on_complete(struct usb_transfer *transfer, enum usb_status status, uint32_t actual, uint64_t time_ns)
+on_complete(struct usb_transfer *transfer, enum usb_status status, uint32_t actual,
+	    uint64_t time_ns)
 {
 	struct item *item = transfer->core;
 	struct rig *rig = item->rig;
@@ -122,7 +126,8 @@ wait_for(struct rig *rig, const unsigned *counter, unsigned wanted, unsigned ms)
 	(void) clock_gettime(CLOCK_MONOTONIC, &until); /* fails for no valid clock */
 	until.tv_sec += ms / 1000 + 1;
 	pthread_mutex_lock(&rig->lock);
-	while (*counter < wanted && pthread_cond_timedwait(&rig->changed, &rig->lock, &until) != ETIMEDOUT)
+	while (*counter < wanted &&
+	       pthread_cond_timedwait(&rig->changed, &rig->lock, &until) != ETIMEDOUT)
 		;
 	reached = *counter >= wanted;
 	pthread_mutex_unlock(&rig->lock);
@@ -208,9 +213,11 @@ void
 rig_claim(struct rig *rig)
 {
 	assert_int_equal(rig->ops->claim(rig->device, rig->target->interface), 0);
-	/* A simulated device is new for each test. From a real one goes what the last test left in its queue. */
+	/* A simulated device is new for each test. From a real one goes what the last test left in
+	 * its queue. */
 	if (!rig->is_model && rig->target->loop_in)
-		assert_int_equal(rig->ops->set_alternate(rig->device, rig->target->interface, 0), 0);
+		assert_int_equal(rig->ops->set_alternate(rig->device, rig->target->interface, 0),
+				 0);
 }
 
 void
@@ -235,7 +242,8 @@ rig_replug(struct rig *rig)
 
 	rig_release(rig);
 	if (rig->is_model)
-		assert_int_equal(rig->ops->attach(rig->backend, rig->target->model, &location, &why), 0);
+		assert_int_equal(
+			rig->ops->attach(rig->backend, rig->target->model, &location, &why), 0);
 	else
 		assert_int_equal(system(replug_command), 0);
 	if (!wait_for(rig, &rig->n_attached, n, PATIENCE_MS))
@@ -261,8 +269,8 @@ item_free(struct item *item)
 }
 
 void
-item_submit_type(struct item *item, uint8_t type, uint8_t endpoint, uint32_t length, uint32_t timeout_ms,
-		 int expected)
+item_submit_type(struct item *item, uint8_t type, uint8_t endpoint, uint32_t length,
+		 uint32_t timeout_ms, int expected)
 {
 	struct rig *rig = item->rig;
 	int r;
@@ -276,8 +284,8 @@ item_submit_type(struct item *item, uint8_t type, uint8_t endpoint, uint32_t len
 	item->submitted_ns = rig->gone ? 0 : rig_now_ns(rig);
 	r = rig->ops->submit(rig->device, &item->transfer);
 	if (r != expected)
-		fail_msg("submit to 0x%02x of %u bytes: %d (%s), not %d", endpoint, length, r, strerror(-r),
-			 expected);
+		fail_msg("submit to 0x%02x of %u bytes: %d (%s), not %d", endpoint, length, r,
+			 strerror(-r), expected);
 }
 
 void
@@ -285,8 +293,8 @@ item_submit(struct item *item, uint8_t endpoint, uint32_t length, uint32_t timeo
 {
 	const struct target *target = item->rig->target;
 
-	item_submit_type(item, endpoint == target->silent ? target->silent_type : USB_BULK, endpoint, length,
-			 timeout_ms, 0);
+	item_submit_type(item, endpoint == target->silent ? target->silent_type : USB_BULK,
+			 endpoint, length, timeout_ms, 0);
 }
 
 bool
@@ -304,8 +312,8 @@ void
 item_wait(struct item *item)
 {
 	if (!wait_for(item->rig, &item->n_ended, 1, PATIENCE_MS))
-		fail_msg("transfer on 0x%02x of %u bytes did not end in %u s", item->transfer.endpoint,
-			 item->transfer.length, PATIENCE_MS / 1000);
+		fail_msg("transfer on 0x%02x of %u bytes did not end in %u s",
+			 item->transfer.endpoint, item->transfer.length, PATIENCE_MS / 1000);
 }
 
 void
@@ -313,22 +321,25 @@ item_expect(struct item *item, enum usb_status status, uint32_t actual)
 {
 	item_wait(item);
 	if (item->n_ended != 1 || item->status != status || item->actual != actual)
-		fail_msg("transfer on 0x%02x of %u bytes ended %u times, status %d, %u bytes; wanted status %d, %u bytes",
-			 item->transfer.endpoint, item->transfer.length, item->n_ended, item->status,
-			 item->actual, status, actual);
+		fail_msg("transfer on 0x%02x of %u bytes ended %u times, status %d, %u bytes; "
+			 "wanted status %d, %u bytes",
+			 item->transfer.endpoint, item->transfer.length, item->n_ended,
+			 item->status, item->actual, status, actual);
 	assert_null(item->transfer.backend);
 	assert_true(item->time_ns >= item->submitted_ns);
 }
 
 enum usb_status
-rig_control(struct rig *rig, uint8_t request_type, uint8_t request, uint16_t value, uint16_t index, void *data,
-	    uint16_t length, uint32_t *ret_actual)
+rig_control(struct rig *rig, uint8_t request_type, uint8_t request, uint16_t value, uint16_t index,
+	    void *data, uint16_t length, uint32_t *ret_actual)
 {
 	struct item *item = item_new(rig, length);
 	enum usb_status status;
 
 	memcpy(item->transfer.setup,
-	       (uint8_t[]){ request_type, request, value, value >> 8, index, index >> 8, length, length >> 8 }, 8);
+	       (uint8_t[]){ request_type, request, value, value >> 8, index, index >> 8, length,
+			    length >> 8 },
+	       8);
 	if (!(request_type & 0x80) && length)
 		memcpy(item->data, data, length);
 	item_submit_type(item, USB_CONTROL, 0, length, 10000, 0);
@@ -345,7 +356,8 @@ rig_control(struct rig *rig, uint8_t request_type, uint8_t request, uint16_t val
 }
 
 enum usb_status
-rig_move(struct rig *rig, uint8_t endpoint, void *data, uint32_t length, uint32_t timeout_ms, uint32_t *ret_actual)
+rig_move(struct rig *rig, uint8_t endpoint, void *data, uint32_t length, uint32_t timeout_ms,
+	 uint32_t *ret_actual)
 {
 	struct item *item = item_new(rig, length);
 	enum usb_status status;
@@ -386,6 +398,7 @@ pattern_check(enum pattern pattern, uint64_t at, const uint8_t *data, uint32_t l
 {
 	for (uint32_t i = 0; pattern != PATTERN_ANY && i < length; i++)
 		if (data[i] != pattern_byte(pattern, at + i))
-			fail_msg("byte %llu of the stream is 0x%02x, not 0x%02x", (unsigned long long) (at + i),
-				 data[i], pattern_byte(pattern, at + i));
+			fail_msg("byte %llu of the stream is 0x%02x, not 0x%02x",
+				 (unsigned long long) (at + i), data[i],
+				 pattern_byte(pattern, at + i));
 }

@@ -6,8 +6,9 @@
  * @file rig.h
  * @brief One back end, one device under test, and transfers that count how often they end.
  *
- * The same tests run on each back end: a target says which device to take and what its endpoints do. Waiting is
- * letting time pass on the model's virtual clock, or sleeping on a condition for a real device.
+ * The same tests run on each back end: a target says which device to take and what its endpoints
+ * do. Waiting is letting time pass on the model's virtual clock, or sleeping on a condition for a
+ * real device.
  */
 
 #include <pthread.h>
@@ -89,8 +90,8 @@ struct item {
 /* Set by the command line. */
 extern const char *unplug_command, *replug_command, *key_command;
 
-/* cmocka's set-up and tear-down; *state is a struct target, then the struct rig. Opens the back end and waits for the
- * device; tear-down closes it and checks that each thing that came went. */
+/* cmocka's set-up and tear-down; *state is a struct target, then the struct rig. Opens the back end
+ * and waits for the device; tear-down closes it and checks that each thing that came went. */
 int rig_setup(void **state);
 int rig_teardown(void **state);
 /* The part of tear-down that is left when the back end is closed and the device released. */
@@ -103,7 +104,8 @@ void rig_replug(struct rig *rig);
 void rig_release(struct rig *rig);
 uint64_t rig_now_ns(struct rig *rig);
 
-/* Items are made with their memory, may be submitted again, and must have ended before they are freed. */
+/* Items are made with their memory, may be submitted again, and must have ended before they are
+ * freed. */
 struct item *item_new(struct rig *rig, uint32_t length);
 void item_free(struct item *item);
 /* Submits; fails the test unless that returns @p expected. type: enum usb_endpoint_type. */

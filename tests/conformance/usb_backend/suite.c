@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * usb_backend_test --backend NAME --group NAME [--device VID:PID] [--unplug CMD --replug CMD] [--key CMD]
+ * usb_backend_test --backend NAME --group NAME [--device VID:PID] [--unplug CMD --replug CMD]
+ * [--key CMD]
  *
- * The rules of usbhost/backend.h, on a simulated or a real device. 77: the device is not there (why is the last
- * line). --unplug, --replug: shell commands that return when it is done, without which no real device is unplugged.
+ * The rules of usbhost/backend.h, on a simulated or a real device. 77: the device is not there (why
+ * is the last line). --unplug, --replug: shell commands that return when it is done, without which
+ * no real device is unplugged.
  */
 #include "rig.h"
 
@@ -28,8 +30,8 @@ static struct target targets[] = {
 	  .source = 0x81, .sink = 0x01, .pattern = PATTERN_COUNTED, .packet = 64, .knows_halt = true },
 	{ .name = "races", .backend = "model" },
 
-	/* tests/vm: QEMU's devices and the kernel's gadgets. Endpoint numbers say that there is one: which, the
-	 * descriptors tell. */
+	/* tests/vm: QEMU's devices and the kernel's gadgets. Endpoint numbers say that there is
+	 * one: which, the descriptors tell. */
 	{ .name = "storage", .backend = "libusb", .vid = 0x46F4, .pid = 0x0001, .packet = 512,
 	  .driver = "usb-storage" },
 	{ .name = "serial", .backend = "libusb", .vid = 0x0403, .pid = 0x6001, .packet = 64, .driver = "ftdi_sio" },
@@ -45,7 +47,8 @@ static struct target targets[] = {
 };
 
 void
-test_add(struct test_list *list, const struct target *target, const char *name, CMUnitTestFunction function)
+test_add(struct test_list *list, const struct target *target, const char *name,
+	 CMUnitTestFunction function)
 {
 	if (list->n == N_OF(list->tests))
 		abort();
@@ -130,9 +133,10 @@ is_there(struct target *target)
 static int
 usage(void)
 {
-	fprintf(stderr, "usage: usb_backend_test --backend model|libusb --group NAME [--device VID:PID]\n"
-			"       [--unplug COMMAND --replug COMMAND] [--key COMMAND]\n"
-			"groups:");
+	fprintf(stderr,
+		"usage: usb_backend_test --backend model|libusb --group NAME [--device VID:PID]\n"
+		"       [--unplug COMMAND --replug COMMAND] [--key COMMAND]\n"
+		"groups:");
 	for (size_t i = 0; i < N_OF(targets); i++)
 		fprintf(stderr, " %s/%s", targets[i].backend, targets[i].name);
 	fputc('\n', stderr);
@@ -181,7 +185,8 @@ main(int argc, char **argv)
 	    (device && sscanf(device, "%4hx:%4hx", &target->vid, &target->pid) != 2))
 		return usage();
 	if (!is_there(target)) {
-		printf("skipped: there is no %s device %04x:%04x\n", group, target->vid, target->pid);
+		printf("skipped: there is no %s device %04x:%04x\n", group, target->vid,
+		       target->pid);
 		return SKIP;
 	}
 	add_tests(&list, target);
