@@ -471,6 +471,7 @@ struct turn {
 static void
 gather(CFRunLoopRef loop, CFRunLoopMode mode, struct turn *turn)
 {
+	struct adxi_list dropped = ADXI_LIST_INIT(dropped);
 	struct member *member, *after;
 
 	turn->n = 0;
@@ -482,7 +483,8 @@ gather(CFRunLoopRef loop, CFRunLoopMode mode, struct turn *turn)
 		CFRunLoopTimerRef timer = (CFRunLoopTimerRef)member->object;
 		bool valid = member->is_timer ? atomic_load(&timer->valid) : atomic_load(&source->valid);
 		if (!valid) {
-			member_free(member);
+			adxi_list_remove(&member->link);
+			adxi_list_append(&dropped, &member->link);
 			continue;
 		}
 		if (turn->n == MAX_POLLED || !is_in_mode(loop, member, mode))
@@ -497,6 +499,9 @@ gather(CFRunLoopRef loop, CFRunLoopMode mode, struct turn *turn)
 		turn->n++;
 	}
 	pthread_mutex_unlock(&loop->lock);
+	/* Without the lock: a context's release function may use the loop. */
+	while (!adxi_list_is_empty(&dropped))
+		member_free(ADXI_LIST_FIRST(&dropped, struct member, link));
 }
 
 static void
