@@ -240,7 +240,7 @@ IOMemoryDescriptor_CreateSubMemoryDescriptor(uint64_t options, uint64_t offset, 
 
 kern_return_t
 IOMemoryDescriptor_CreateWithMemoryDescriptors(uint64_t options, uint32_t count,
-					       IOMemoryDescriptor *const list[32],
+					       IOMemoryDescriptor *const *list,
 					       IOMemoryDescriptor **ret_memory)
 {
 	struct adxi_memory *parts[32], *memory = NULL;

@@ -39,7 +39,8 @@ compare(const void *a, const void *b)
 {
 	const struct diag *x = a, *y = b;
 
-	/* Files keep the order in which they were met: the first error is the cause more often than not. */
+	/* Files keep the order in which they were met: the first error is the cause more often than
+	 * not. */
 	if (x->rank != y->rank)
 		return x->rank < y->rank ? -1 : 1;
 	if (x->where.line != y->where.line)
@@ -86,13 +87,14 @@ diag_print(struct diags *diags, FILE *stream)
 		if (i > 0 && same(d, d - 1))
 			continue;
 		if (d->where.file != NULL)
-			fprintf(stream, "%s:%u:%u: error[IIG%03d]: %s\n", d->where.file, d->where.line,
-				d->where.column, d->number, d->text);
+			fprintf(stream, "%s:%u:%u: error[IIG%03d]: %s\n", d->where.file,
+				d->where.line, d->where.column, d->number, d->text);
 		else
 			fprintf(stream, "iig: error[IIG%03d]: %s\n", d->number, d->text);
 		const char *fix = diag_fix(d->number);
 
 		if (fix != NULL && d->where.file != NULL)
-			fprintf(stream, "%s:%u:%u: note: %s\n", d->where.file, d->where.line, d->where.column, fix);
+			fprintf(stream, "%s:%u:%u: note: %s\n", d->where.file, d->where.line,
+				d->where.column, fix);
 	}
 }

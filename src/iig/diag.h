@@ -3,7 +3,8 @@
 #define IIG_DIAG_H
 
 /** @file diag.h
- *  @brief The errors of a run: collected, sorted by place, told together. errors.def lists the rules. */
+ *  @brief The errors of a run: collected, sorted by place, told together. errors.def lists the
+ * rules. */
 
 #include "text.h"
 

@@ -4,11 +4,38 @@
 #include <string.h>
 
 void
-emit_params(struct buffer *out, const struct method *m, bool comma, bool defaults)
+emit_param(struct buffer *out, const struct param *p, enum params how)
 {
-	for (size_t i = 0; i < m->n_params; i++)
-		buffer_printf(out, "%s%s", comma || i > 0 ? ", " : "",
-			      defaults ? m->params[i].full : m->params[i].text);
+	const char *rest = how == PARAMS_DEFAULTS ? p->full + strlen(p->text) : "";
+
+	if (how == PARAMS_WRITTEN || p->bound == 0) {
+		buffer_printf(out, "%s%s", p->text, rest);
+		return;
+	}
+	switch (p->form) {
+	case F_ARRAY_IN:
+	case F_STRING_IN:
+		buffer_printf(out, "const %s *%s%s", p->type, p->name, rest);
+		break;
+	case F_ARRAY_OUT:
+		buffer_printf(out, "%s *%s%s", p->type, p->name, rest);
+		break;
+	case F_OBJECTS_IN:
+		buffer_printf(out, "%s *const *%s%s", p->type, p->name, rest);
+		break;
+	default:
+		buffer_printf(out, "%s%s", p->text, rest);
+		break;
+	}
+}
+
+void
+emit_params(struct buffer *out, const struct method *m, bool comma, enum params how)
+{
+	for (size_t i = 0; i < m->n_params; i++) {
+		buffer_puts(out, comma || i > 0 ? ", " : "");
+		emit_param(out, &m->params[i], how);
+	}
 }
 
 void
@@ -43,20 +70,22 @@ emit_out_params(struct buffer *out, const struct method *m)
 }
 
 void
-emit_c_function(struct buffer *out, const struct class *self, const struct method *m, const char *prefix,
-		const char *suffix)
+emit_c_function(struct buffer *out, const struct class *self, const struct method *m,
+		const char *prefix, const char *suffix)
 {
 	const char *space = m->returns[strlen(m->returns) - 1] == '*' ? "" : " ";
-	bool rpc = strcmp(suffix, "_Impl") == 0 && method_takes_rpc(m);
+	bool impl = strcmp(suffix, "_Impl") == 0, rpc = impl && method_takes_rpc(m);
+	enum params how = impl ? PARAMS_WRITTEN : PARAMS_POINTERS;
 
-	buffer_printf(out, "%s%s%s%s_%s%s(", prefix, m->returns, space, self->name, m->name, suffix);
+	buffer_printf(out, "%s%s%s%s_%s%s(", prefix, m->returns, space, self->name, m->name,
+		      suffix);
 	if (m->is_static) {
 		if (m->n_params == 0)
 			buffer_puts(out, "void");
-		emit_params(out, m, false, false);
+		emit_params(out, m, false, how);
 	} else {
 		buffer_printf(out, "%s%s *self", m->is_const ? "const " : "", self->name);
-		emit_params(out, m, true, false);
+		emit_params(out, m, true, how);
 	}
 	buffer_printf(out, "%s)", rpc ? ", const IORPC rpc" : "");
 }
@@ -93,7 +122,8 @@ class_is_kernel_method(const struct method *m)
 bool
 method_is_local_virtual(const struct method *m)
 {
-	return method_is_local_only(m) && m->is_virtual && !m->is_template && (m->attributes & A_INLINE) == 0;
+	return method_is_local_only(m) && m->is_virtual && !m->is_template &&
+	       (m->attributes & A_INLINE) == 0;
 }
 
 bool

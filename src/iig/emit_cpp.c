@@ -15,8 +15,9 @@ emit_signature(struct buffer *out, const struct method *m, const char *suffix, b
 {
 	const char *space = m->returns[strlen(m->returns) - 1] == '*' ? "" : " ";
 
-	buffer_printf(out, "%s%s%s%s%s(", m->is_static ? "static " : "", m->returns, space, m->name, suffix);
-	emit_params(out, m, false, defaults);
+	buffer_printf(out, "%s%s%s%s%s(", m->is_static ? "static " : "", m->returns, space, m->name,
+		      suffix);
+	emit_params(out, m, false, defaults ? PARAMS_DEFAULTS : PARAMS_POINTERS);
 	buffer_printf(out, ")%s", m->is_const ? " const" : "");
 }
 
@@ -33,7 +34,8 @@ emit_super_member(struct buffer *out, const struct class *base, const struct met
 	buffer_puts(out, "\t");
 	emit_signature(out, m, "", true);
 	buffer_printf(out,
-		      "\n\t{\n\t\tauto iig_slot = ((const struct %s_Ops *)(const void *)%s_Class.ops)->%s;\n",
+		      "\n\t{\n\t\tauto iig_slot = ((const struct %s_Ops *)(const void "
+		      "*)%s_Class.ops)->%s;\n",
 		      m->class->name, base->name, m->name);
 	if (m->is_pure) {
 		const char *answer = emit_pure_answer(m, &scratch);
@@ -53,7 +55,8 @@ name_is_before(const struct class *class, const struct class *from, size_t index
 {
 	for (const struct class *c = from; c != NULL; c = c->base) {
 		for (size_t i = 0; i < (c == class ? index : c->n_methods); i++)
-			if (is_root_virtual(c->methods[i]) && strcmp(c->methods[i]->name, name) == 0)
+			if (is_root_virtual(c->methods[i]) &&
+			    strcmp(c->methods[i]->name, name) == 0)
 				return true;
 		if (c == class)
 			break;
@@ -73,8 +76,14 @@ emit_super_class(struct buffer *out, const struct class *class)
 
 			if (!is_root_virtual(m))
 				continue;
-			if (!name_is_before(c, base, i, m->name))
-				buffer_printf(out, "\tusing %s::%s;\n", base->name, m->name);
+			/* Overloads of a framework stay in sight. A driver's own dispatcher must
+			 * not. */
+			const struct class *from = base;
+
+			while (!from->in_framework)
+				from = from->base;
+			if (c->in_framework && !name_is_before(c, base, i, m->name))
+				buffer_printf(out, "\tusing %s::%s;\n", from->name, m->name);
 			emit_super_member(out, base, m);
 		}
 	}
@@ -113,14 +122,15 @@ emit_remote_member(struct buffer *out, const struct method *m)
 	if (m->type_of != NULL)
 		return;
 	buffer_printf(out, "\t%s%s %s(", m->is_static ? "static " : "", m->returns, m->name);
-	emit_params(out, m, false, true);
+	emit_params(out, m, false, PARAMS_DEFAULTS);
 	if (m->is_static) {
 		buffer_printf(out, ")\n\t{\n\t\t%s::%s_%s(", give, c, m->name);
 		emit_args(out, m, false);
 		buffer_puts(out, ");\n\t}\n");
 		return;
 	}
-	buffer_printf(out, "%sOSDispatchMethod iig_super = nullptr)\n\t{\n", m->n_params > 0 ? ", " : "");
+	buffer_printf(out, "%sOSDispatchMethod iig_super = nullptr)\n\t{\n",
+		      m->n_params > 0 ? ", " : "");
 	if (method_target(root) == NULL) {
 		buffer_printf(out,
 			      "\t\tif (iig_super != nullptr)\n"
@@ -142,9 +152,11 @@ emit_user_impl(struct buffer *out, const struct method *m)
 	if (m->is_pure)
 		return;
 	buffer_printf(out, "\t%s%s %s_Impl(", m->is_static ? "static " : "", m->returns, m->name);
-	emit_params(out, m, false, false);
+	emit_params(out, m, false, PARAMS_WRITTEN);
 	buffer_printf(out, "%s);\n",
-		      !method_takes_rpc(m) ? "" : m->n_params > 0 ? ", const IORPC rpc" : "const IORPC rpc");
+		      !method_takes_rpc(m) ? ""
+		      : m->n_params > 0    ? ", const IORPC rpc"
+					   : "const IORPC rpc");
 }
 
 /* A call of the C function @p name on this. */
@@ -174,8 +186,9 @@ emit_local_member(struct buffer *out, const struct class *class, const struct me
 		buffer_puts(out, "\n");
 		emit_c_call(out, m, emit_local_name(root, &scratch), root->class->name);
 	} else {
-		/* A driver's own virtual: what is called is the dispatcher, which clang prefers; what the driver
-		 * defines is the plain one. The glue must see the plain one alone. */
+		/* A driver's own virtual: what is called is the dispatcher, which clang prefers;
+		 * what the driver defines is the plain one. The glue must see the plain one alone.
+		 */
 		if (m->is_virtual && !root->class->in_framework) {
 			buffer_printf(out, "#if defined(__clang__) && !defined(IIG_GLUE)\n\t");
 			emit_signature(out, m, "", true);
@@ -211,10 +224,12 @@ emit_cpp_class(struct buffer *out, const struct class *class)
 	if (user)
 		emit_super_class(out, class);
 	if (user)
-		buffer_printf(out, "class %s : public %s_super {\npublic:\n\tusing super = %s_super;\n", n, n, n);
+		buffer_printf(out,
+			      "class %s : public %s_super {\npublic:\n\tusing super = %s_super;\n",
+			      n, n, n);
 	else
-		buffer_printf(out, "class %s : public %s {\npublic:\n\tusing super = %s;\n", n, class->base_name,
-			      class->base_name);
+		buffer_printf(out, "class %s : public %s {\npublic:\n\tusing super = %s;\n", n,
+			      class->base_name, class->base_name);
 	for (size_t i = 0; i < class->n_extras; i++)
 		buffer_printf(out, "\t%s;\n", class->extras[i]);
 	buffer_printf(out,
@@ -227,15 +242,16 @@ emit_cpp_class(struct buffer *out, const struct class *class)
 		      "\t};\n"
 		      "#endif\n",
 		      n, n, n, n);
-	buffer_printf(out,
-		      "\tstatic const OSMetaClass *sGetMetaClass() { return &%s_Class; }\n"
-		      "\tstatic kern_return_t _Dispatch(OSMetaClassBase *iig_self, const IORPC rpc)\n"
-		      "\t{\n"
-		      "\t\t(void)iig_self;\n"
-		      "\t\t*rpc.ret_class = &%s_Class;\n"
-		      "\t\treturn 0;\n"
-		      "\t}\n",
-		      n, n);
+	buffer_printf(
+		out,
+		"\tstatic const OSMetaClass *sGetMetaClass() { return &%s_Class; }\n"
+		"\tstatic kern_return_t _Dispatch(OSMetaClassBase *iig_self, const IORPC rpc)\n"
+		"\t{\n"
+		"\t\t(void)iig_self;\n"
+		"\t\t*rpc.ret_class = &%s_Class;\n"
+		"\t\treturn 0;\n"
+		"\t}\n",
+		n, n);
 	if (user)
 		emit_using(out, class);
 	for (size_t i = 0; i < class->n_methods; i++) {
@@ -254,13 +270,15 @@ emit_cpp_class(struct buffer *out, const struct class *class)
 	buffer_puts(out, "};\n");
 	buffer_printf(out,
 		      "#ifndef %s_DECLARE_IVARS\n"
-		      "static_assert(sizeof(%s) == sizeof(%s) + sizeof(void *), \"%s differs between C and C++\");\n"
+		      "static_assert(sizeof(%s) == sizeof(%s) + sizeof(void *), \"%s differs "
+		      "between C and C++\");\n"
 		      "#endif\n",
 		      n, n, class->base_name, n);
 	for (size_t i = 0; i < class->n_methods; i++) {
 		const struct method *m = class->methods[i];
 
 		if (m->type_of != NULL && method_is_remote(m))
-			buffer_printf(out, "class OSAction_%s_%s : public OSAction {};\n", n, m->name);
+			buffer_printf(out, "class OSAction_%s_%s : public OSAction {};\n", n,
+				      m->name);
 	}
 }

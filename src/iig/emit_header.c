@@ -15,11 +15,12 @@ emit_macros(struct buffer *out, const struct class *class)
 		if (!method_is_remote(m))
 			continue;
 		if (m->root == NULL)
-			buffer_printf(out, "#define %s_%s_ID 0x%016" PRIx64 "ULL\n", class->name, m->name, m->id);
+			buffer_printf(out, "#define %s_%s_ID 0x%016" PRIx64 "ULL\n", class->name,
+				      m->name, m->id);
 		buffer_printf(out, "#define %s_%s_Args", class->name, m->name);
 		if (m->n_params > 0)
 			buffer_puts(out, " ");
-		emit_params(out, m, false, false);
+		emit_params(out, m, false, PARAMS_WRITTEN);
 		if (method_takes_rpc(m))
 			buffer_printf(out, "%sconst IORPC rpc", m->n_params > 0 ? ", " : " ");
 		buffer_puts(out, "\n");
@@ -29,7 +30,8 @@ emit_macros(struct buffer *out, const struct class *class)
 static void
 emit_ops(struct buffer *out, const struct class *class)
 {
-	buffer_printf(out, "struct %s_Ops {\n\tstruct %s_Ops super;\n", class->name, class->base_name);
+	buffer_printf(out, "struct %s_Ops {\n\tstruct %s_Ops super;\n", class->name,
+		      class->base_name);
 	for (size_t i = 0; i < class->n_methods; i++) {
 		const struct method *m = class->methods[i];
 
@@ -39,7 +41,7 @@ emit_ops(struct buffer *out, const struct class *class)
 
 		buffer_printf(out, "\t%s%s(*%s)(%s%s *self", m->returns, space, m->name,
 			      m->is_const ? "const " : "", class->name);
-		emit_params(out, m, true, false);
+		emit_params(out, m, true, PARAMS_POINTERS);
 		buffer_puts(out, ");\n");
 	}
 	buffer_puts(out, "};\n");
@@ -61,24 +63,32 @@ emit_calls(struct buffer *out, const struct class *class)
 			if (m->is_static)
 				continue;
 			if (method_target(m) == NULL) {
-				buffer_printf(out, "%s %s_%s_From(const struct OSMetaClass *iig_from, %s *self",
+				buffer_printf(out,
+					      "%s %s_%s_From(const struct OSMetaClass *iig_from, "
+					      "%s *self",
 					      m->returns, class->name, m->name, class->name);
-				emit_params(out, m, true, false);
+				emit_params(out, m, true, PARAMS_POINTERS);
 				buffer_puts(out, ");\n");
 			}
 			buffer_printf(out, "OSMethodInvoke %s_%s_Invoke;\n", class->name, m->name);
 			if ((m->attributes & A_ASYNC) != 0) {
-				buffer_printf(out, "typedef void %s_%s_Done(void *context, IOReturn iig_status",
+				buffer_printf(out,
+					      "typedef void %s_%s_Done(void *context, IOReturn "
+					      "iig_status",
 					      class->name, m->name);
 				emit_out_params(out, m);
-				buffer_printf(out, ");\nIOReturn %s_%s_Async(%s *self", class->name, m->name,
-					      class->name);
+				buffer_printf(out, ");\nIOReturn %s_%s_Async(%s *self", class->name,
+					      m->name, class->name);
 				for (size_t k = 0; k < m->n_params; k++)
-					if (!form_is_out(m->params[k].form))
-						buffer_printf(out, ", %s", m->params[k].text);
-				buffer_printf(out, ", %s_%s_Done *iig_done, void *iig_context);\n", class->name,
-					      m->name);
-				buffer_printf(out, "void %s_%s_Reply(struct OSReply *iig_reply, IOReturn iig_status",
+					if (!form_is_out(m->params[k].form)) {
+						buffer_puts(out, ", ");
+						emit_param(out, &m->params[k], PARAMS_POINTERS);
+					}
+				buffer_printf(out, ", %s_%s_Done *iig_done, void *iig_context);\n",
+					      class->name, m->name);
+				buffer_printf(out,
+					      "void %s_%s_Reply(struct OSReply *iig_reply, "
+					      "IOReturn iig_status",
 					      class->name, m->name);
 				emit_out_params(out, m);
 				buffer_puts(out, ");\n");
@@ -89,12 +99,14 @@ emit_calls(struct buffer *out, const struct class *class)
 		} else if (method_is_local_only(m) && !m->is_virtual && class->in_framework) {
 			const char *space = m->returns[strlen(m->returns) - 1] == '*' ? "" : " ";
 
-			buffer_printf(out, "%s%s%s(", m->returns, space, emit_local_name(m, &scratch));
+			buffer_printf(out, "%s%s%s(", m->returns, space,
+				      emit_local_name(m, &scratch));
 			if (m->is_static)
 				buffer_puts(out, m->n_params == 0 ? "void" : "");
 			else
-				buffer_printf(out, "%s%s *self", m->is_const ? "const " : "", class->name);
-			emit_params(out, m, !m->is_static, false);
+				buffer_printf(out, "%s%s *self", m->is_const ? "const " : "",
+					      class->name);
+			emit_params(out, m, !m->is_static, PARAMS_POINTERS);
 			buffer_puts(out, ");\n");
 		}
 	}
@@ -102,13 +114,14 @@ emit_calls(struct buffer *out, const struct class *class)
 		const struct method *m = class->methods[i];
 
 		if (m->type_of != NULL && method_is_remote(m))
-			buffer_printf(out,
-				      "extern struct OSMetaClass OSAction_%s_%s_Class;\n"
-				      "#define gOSAction_%s_%sMetaClass (&OSAction_%s_%s_Class)\n"
-				      "kern_return_t %s_CreateAction%s(%s *self, size_t referenceSize, "
-				      "OSAction **action);\n",
-				      class->name, m->name, class->name, m->name, class->name, m->name,
-				      class->name, m->name, class->name);
+			buffer_printf(
+				out,
+				"extern struct OSMetaClass OSAction_%s_%s_Class;\n"
+				"#define gOSAction_%s_%sMetaClass (&OSAction_%s_%s_Class)\n"
+				"kern_return_t %s_CreateAction%s(%s *self, size_t referenceSize, "
+				"OSAction **action);\n",
+				class->name, m->name, class->name, m->name, class->name, m->name,
+				class->name, m->name, class->name);
 	}
 	buffer_fini(&scratch);
 }
@@ -131,8 +144,8 @@ emit_impls(struct buffer *out, const struct class *class)
  */
 
 static void
-emit_forward(struct buffer *out, const struct class *class, const struct method *m, const char *target,
-	     const char *suffix)
+emit_forward(struct buffer *out, const struct class *class, const struct method *m,
+	     const char *target, const char *suffix)
 {
 	emit_c_function(out, class, m, "static inline ", suffix);
 	buffer_printf(out, "\n{\n\t%s%s((%s%s *)self", m->is_void ? "" : "return ", target,
@@ -152,7 +165,8 @@ has_c_name(const struct class *class, const char *name)
 
 		if (m->root == NULL && !m->is_template && (m->attributes & A_INLINE) == 0 &&
 		    !(method_is_local_only(m) && !m->is_virtual && !class->in_framework))
-			found = strcmp(emit_local_name(m, &scratch) + strlen(class->name) + 1, name) == 0;
+			found = strcmp(emit_local_name(m, &scratch) + strlen(class->name) + 1,
+				       name) == 0;
 	}
 	buffer_fini(&scratch);
 	return found;
@@ -177,8 +191,9 @@ emit_inherited(struct buffer *out, const struct class *class)
 		for (size_t i = 0; i < c->n_methods; i++) {
 			const struct method *m = c->methods[i];
 
-			if (m->root != NULL || m->is_static || m->is_template || m->type_of != NULL ||
-			    m->cname != NULL || (m->attributes & A_INLINE) != 0 || is_shadowed(class, m))
+			if (m->root != NULL || m->is_static || m->is_template ||
+			    m->type_of != NULL || m->cname != NULL ||
+			    (m->attributes & A_INLINE) != 0 || is_shadowed(class, m))
 				continue;
 			if (method_is_local_only(m) && !m->is_virtual && !c->in_framework)
 				continue;
@@ -202,13 +217,14 @@ emit_super(struct buffer *out, const struct class *class)
 
 		emit_c_function(out, class, m, "static inline ", "_super");
 		if (method_is_remote(m))
-			buffer_printf(out, "\n{\n\t%s%s_%s_From(&%s_Class, (%s *)self", give, root->class->name,
-				      root->name, base, root->class->name);
+			buffer_printf(out, "\n{\n\t%s%s_%s_From(&%s_Class, (%s *)self", give,
+				      root->class->name, root->name, base, root->class->name);
 		else
 			buffer_printf(out,
-				      "\n{\n\t%s((const struct %s_Ops *)(const void *)%s_Class.ops)->%s((%s%s *)self",
-				      give, root->class->name, base, root->name, m->is_const ? "const " : "",
-				      root->class->name);
+				      "\n{\n\t%s((const struct %s_Ops *)(const void "
+				      "*)%s_Class.ops)->%s((%s%s *)self",
+				      give, root->class->name, base, root->name,
+				      m->is_const ? "const " : "", root->class->name);
 		emit_args(out, m, true);
 		buffer_puts(out, ");\n}\n");
 	}
@@ -238,7 +254,8 @@ emit_class(struct buffer *out, const struct class *class)
 		      "#pragma GCC visibility push(%s)\n"
 		      "extern struct OSMetaClass %s_Class;\n"
 		      "#define g%sMetaClass (&%s_Class)\n\n",
-		      n, n, n, n, n, n, n, n, n, class->in_framework ? "default" : "hidden", n, n, n);
+		      n, n, n, n, n, n, n, n, n, class->in_framework ? "default" : "hidden", n, n,
+		      n);
 	buffer_printf(out,
 		      "#ifndef __cplusplus\n"
 		      "struct %s {\n"
@@ -263,6 +280,10 @@ emit_class(struct buffer *out, const struct class *class)
 	emit_impls(out, class);
 	buffer_puts(out, "#pragma GCC visibility pop\n");
 	buffer_puts(out, class->in_framework ? "#ifndef __cplusplus\n" : "");
+	for (size_t i = 0; i < class->n_methods; i++)
+		if (class->methods[i]->type_of != NULL && method_is_remote(class->methods[i]))
+			buffer_printf(out, "typedef OSAction OSAction_%s_%s;\n", n,
+				      class->methods[i]->name);
 	if (class->base != NULL) {
 		emit_inherited(out, class);
 		emit_super(out, class);
@@ -275,7 +296,9 @@ emit_class(struct buffer *out, const struct class *class)
 static bool
 has_callbacks(const struct model *model)
 {
-	FOR_MAIN_CLASSES(model, class)
+	size_t at = 0;
+
+	for (const struct class *class; (class = next_main(model, &at)) != NULL;)
 		for (size_t i = 0; i < class->n_methods; i++)
 			if (class->methods[i]->type_of != NULL)
 				return true;
@@ -310,12 +333,13 @@ emit_header(const struct model *model, struct buffer *out)
 			break;
 		case PIECE_FORWARD:
 			buffer_printf(out,
-				      "\n#ifdef __cplusplus\nclass %s;\n#else\ntypedef struct %s %s;\n#endif\n",
+				      "\n#ifdef __cplusplus\nclass %s;\n#else\ntypedef struct %s "
+				      "%s;\n#endif\n",
 				      piece->name, piece->name, piece->name);
 			break;
 		case PIECE_TAG:
-			buffer_printf(out, "\n#ifndef __cplusplus\ntypedef %s %s %s;\n#endif\n", piece->tag,
-				      piece->name, piece->name);
+			buffer_printf(out, "\n#ifndef __cplusplus\ntypedef %s %s %s;\n#endif\n",
+				      piece->tag, piece->name, piece->name);
 			break;
 		}
 		at = piece->end;

@@ -19,7 +19,8 @@ wire_method(const struct method *m)
 static void
 emit_guard(struct buffer *out, const struct method *m)
 {
-	buffer_puts(out, class_is_kernel_method(m) ? "#if IIG_HOST && !IIG_PROXY\n" : "#if !IIG_PROXY\n");
+	buffer_puts(out, class_is_kernel_method(m) ? "#if IIG_HOST && !IIG_PROXY\n"
+						   : "#if !IIG_PROXY\n");
 }
 
 static void
@@ -30,35 +31,41 @@ emit_thunk(struct buffer *out, const struct class *class, const struct method *m
 
 	emit_guard(out, m);
 	buffer_printf(out, "static %s\n%s_%s_thunk(OS_OBJECT *self", m->returns, c, m->name);
-	emit_params(out, m, true, false);
+	emit_params(out, m, true, PARAMS_POINTERS);
 	buffer_printf(out, "%s)\n{\n", wire_rpc ? ", const IORPC rpc" : "");
 	if (wire_rpc && !own_rpc)
 		buffer_puts(out, "\t(void)rpc;\n");
 	if (own_rpc && !wire_rpc)
 		buffer_puts(out, "\tIORPC rpc;\n\n\tmemset(&rpc, 0, sizeof rpc);\n");
 	if (!class->in_framework) {
-		buffer_printf(out, "#ifdef __cplusplus\n\t%sstatic_cast<%s *>(self)->%s_Impl(", give, c, m->name);
+		buffer_printf(out, "#ifdef __cplusplus\n\t%sstatic_cast<%s *>(self)->%s_Impl(",
+			      give, c, m->name);
 		emit_args(out, m, false);
-		buffer_printf(out, "%s);\n#else\n", !own_rpc ? "" : m->n_params > 0 ? ", rpc" : "rpc");
+		buffer_printf(out, "%s);\n#else\n",
+			      !own_rpc          ? ""
+			      : m->n_params > 0 ? ", rpc"
+						: "rpc");
 	}
 	buffer_printf(out, "\t%s%s_%s_Impl((%s *)self", give, c, m->name, c);
 	emit_args(out, m, true);
-	buffer_printf(out, "%s);\n%s}\n#endif\n\n", own_rpc ? ", rpc" : "", class->in_framework ? "" : "#endif\n");
+	buffer_printf(out, "%s);\n%s}\n#endif\n\n", own_rpc ? ", rpc" : "",
+		      class->in_framework ? "" : "#endif\n");
 }
 
 static void
 emit_slot(struct buffer *out, const struct class *class, const struct method *m)
 {
 	const struct method *root = method_root(m);
-	const char *c = class->name, *give = m->is_void ? "" : "return ", *is_const = m->is_const ? "const " : "";
+	const char *c = class->name, *give = m->is_void ? "" : "return ",
+		   *is_const = m->is_const ? "const " : "";
 
-	buffer_printf(out, "#if !IIG_PROXY\nstatic %s\n%s_%s_slot(%s%s *self", m->returns, c, m->name, is_const,
-		      root->class->name);
-	emit_params(out, m, true, false);
+	buffer_printf(out, "#if !IIG_PROXY\nstatic %s\n%s_%s_slot(%s%s *self", m->returns, c,
+		      m->name, is_const, root->class->name);
+	emit_params(out, m, true, PARAMS_POINTERS);
 	buffer_puts(out, ")\n{\n");
 	if (!class->in_framework) {
-		buffer_printf(out, "#ifdef __cplusplus\n\t%sstatic_cast<%s%s *>(self)->%s::%s(", give, is_const, c, c,
-			      m->name);
+		buffer_printf(out, "#ifdef __cplusplus\n\t%sstatic_cast<%s%s *>(self)->%s::%s(",
+			      give, is_const, c, c, m->name);
 		emit_args(out, m, false);
 		buffer_puts(out, ");\n#else\n");
 	}
@@ -75,10 +82,11 @@ emit_dispatch(struct buffer *out, const struct class *class, const struct method
 
 	buffer_printf(out, "#if !IIG_PROXY\n%s\n%s_%s(%s%s *self", m->returns, class->name, m->name,
 		      m->is_const ? "const " : "", class->name);
-	emit_params(out, m, true, false);
+	emit_params(out, m, true, PARAMS_POINTERS);
 	buffer_printf(out,
 		      ")\n{\n\tconst struct %s_Ops *iig_ops =\n"
-		      "\t\t(const struct %s_Ops *)(const void *)((const OS_OBJECT *)self)->meta->ops;\n\n",
+		      "\t\t(const struct %s_Ops *)(const void *)((const OS_OBJECT "
+		      "*)self)->meta->ops;\n\n",
 		      class->name, class->name);
 	if (m->is_pure) {
 		const char *answer = emit_pure_answer(m, &scratch);
@@ -177,7 +185,9 @@ emit_methods(struct buffer *out, const struct class *class)
 	qsort(list, count, sizeof *list, compare_ids);
 	for (size_t i = 0; i < count; i++)
 		if (list[i]->prototype != NULL)
-			buffer_printf(out, "static const struct OSMetaClass *const %s_%s_action = &OSAction_%s_%s_Class;\n",
+			buffer_printf(out,
+				      "static const struct OSMetaClass *const %s_%s_action = "
+				      "&OSAction_%s_%s_Class;\n",
 				      c, list[i]->name, c, list[i]->name);
 	if (count > 0)
 		buffer_printf(out, "static const struct OSMethod %s_methods[] = {\n", c);
@@ -189,7 +199,9 @@ emit_methods(struct buffer *out, const struct class *class)
 		buffer_printf(out, queue != NULL ? "\"%s\",\n" : "NULL,\n", queue);
 		if (method_has_impl(m)) {
 			emit_guard(out, m);
-			buffer_printf(out, "\t (void (*)(void))%s_%s_thunk,\n#else\n\t NULL,\n#endif\n", c, m->name);
+			buffer_printf(out,
+				      "\t (void (*)(void))%s_%s_thunk,\n#else\n\t NULL,\n#endif\n",
+				      c, m->name);
 		} else {
 			buffer_puts(out, "\t NULL,\n");
 		}
@@ -217,7 +229,8 @@ emit_queues(struct buffer *out, const struct class *class)
 		bool known = false;
 
 		for (size_t k = 0; k < i && queue != NULL && !known; k++)
-			known = class->methods[k]->queue != NULL && strcmp(class->methods[k]->queue, queue) == 0;
+			known = class->methods[k]->queue != NULL &&
+				strcmp(class->methods[k]->queue, queue) == 0;
 		if (queue == NULL || known)
 			continue;
 		if (count++ == 0)
@@ -230,8 +243,8 @@ emit_queues(struct buffer *out, const struct class *class)
 }
 
 static void
-emit_record(struct buffer *out, const char *name, const char *super, const char *flags, const char *sized,
-	    const char *ops, size_t n_methods, size_t n_queues, bool construct)
+emit_record(struct buffer *out, const char *name, const char *super, const char *flags,
+	    const char *sized, const char *ops, size_t n_methods, size_t n_queues, bool construct)
 {
 	char methods[300] = "NULL", queues[300] = "NULL";
 
@@ -239,15 +252,18 @@ emit_record(struct buffer *out, const char *name, const char *super, const char 
 		snprintf(methods, sizeof methods, "%s_methods", name);
 	if (n_queues > 0)
 		snprintf(queues, sizeof queues, "%s_queues", name);
-	buffer_printf(out,
-		      "struct OSMetaClass %s_Class = {\n"
-		      "\tOS_METACLASS_ABI, %s, \"%s\", %s%s%s, (uint32_t)sizeof(%s),\n"
-		      "\t(uint32_t)sizeof(struct %s_Ops), (void **)(void *)&%s_ops, %s, %zu, %zu, %s,\n",
-		      name, flags, name, super != NULL ? "&" : "", super != NULL ? super : "NULL",
-		      super != NULL ? "_Class" : "", sized, ops, name, methods, n_methods, n_queues, queues);
+	buffer_printf(
+		out,
+		"struct OSMetaClass %s_Class = {\n"
+		"\tOS_METACLASS_ABI, %s, \"%s\", %s%s%s, (uint32_t)sizeof(%s),\n"
+		"\t(uint32_t)sizeof(struct %s_Ops), (void **)(void *)&%s_ops, %s, %zu, %zu, %s,\n",
+		name, flags, name, super != NULL ? "&" : "", super != NULL ? super : "NULL",
+		super != NULL ? "_Class" : "", sized, ops, name, methods, n_methods, n_queues,
+		queues);
 	if (construct)
 		buffer_printf(out,
-			      "#ifdef __cplusplus\n\t%s_construct, %s_destruct,\n#else\n\tNULL, NULL,\n#endif\n",
+			      "#ifdef __cplusplus\n\t%s_construct, %s_destruct,\n#else\n\tNULL, "
+			      "NULL,\n#endif\n",
 			      name, name);
 	else
 		buffer_puts(out, "\tNULL, NULL,\n");
@@ -276,7 +292,8 @@ class_flags(const struct model *model, const struct class *class, struct buffer 
 	if (!class->in_framework)
 		buffer_puts(text, "OS_CLASS_USER");
 	if ((class->attributes & A_REMOTE) != 0 ||
-	    (class->in_framework && ((class->attributes & (A_KERNEL | A_NATIVE)) != 0 || class->derives_service)))
+	    (class->in_framework &&
+	     ((class->attributes & (A_KERNEL | A_NATIVE)) != 0 || class->derives_service)))
 		buffer_printf(text, "%sOS_CLASS_CAN_REMOTE", text->length > 0 ? " | " : "");
 	if (is_serializable(model, class))
 		buffer_printf(text, "%sOS_CLASS_SERIALIZABLE", text->length > 0 ? " | " : "");
@@ -294,13 +311,15 @@ emit_callback(struct buffer *out, const struct class *class, const struct method
 
 	buffer_printf(&name, "OSAction_%s_%s", c, m->name);
 	buffer_printf(out, "static struct OSAction_Ops %s_ops;\n", name.text);
-	emit_record(out, name.text, "OSAction", class->in_framework ? "0" : "OS_CLASS_USER", "OSAction", "OSAction", 0,
-		    0, false);
+	emit_record(out, name.text, "OSAction", class->in_framework ? "0" : "OS_CLASS_USER",
+		    "OSAction", "OSAction", 0, 0, false);
 	buffer_printf(out,
-		      "#if !IIG_PROXY\nkern_return_t\n%s_CreateAction%s(%s *self, size_t referenceSize, OSAction **action)\n{\n"
+		      "#if !IIG_PROXY\nkern_return_t\n%s_CreateAction%s(%s *self, size_t "
+		      "referenceSize, OSAction **action)\n{\n"
 		      "\treturn OSAction_CreateOfClass(&%s_Class, (OSObject *)self, %s_%s_ID,\n"
 		      "\t\t\t\t       %s_%s_ID, referenceSize, action);\n}\n#endif\n\n",
-		      c, m->name, c, name.text, c, m->name, m->prototype->class->name, m->prototype->name);
+		      c, m->name, c, name.text, c, m->name, m->prototype->class->name,
+		      m->prototype->name);
 	buffer_fini(&name);
 }
 
@@ -328,18 +347,23 @@ emit_class(struct buffer *out, const struct model *model, const struct class *cl
 	size_t n_methods = emit_methods(out, class);
 	size_t n_queues = emit_queues(out, class);
 
-	buffer_printf(out, "#if IIG_PROXY\nstatic struct %s_Ops %s_ops;\n#else\nstatic struct %s_Ops %s_ops = ", c, c, c, c);
+	buffer_printf(out,
+		      "#if IIG_PROXY\nstatic struct %s_Ops %s_ops;\n#else\nstatic struct %s_Ops "
+		      "%s_ops = ",
+		      c, c, c, c);
 	emit_slots(out, class, class);
 	buffer_puts(out, ";\n#endif\n\n");
 	if (construct)
-		buffer_printf(out,
-			      "#ifdef __cplusplus\n"
-			      "static void\n%s_construct(void *iig_self)\n{\n\tnew (iig_self) %s;\n}\n\n"
-			      "static void\n%s_destruct(void *iig_self)\n{\n\tstatic_cast<%s *>(iig_self)->~%s();\n}\n"
-			      "#endif\n\n",
-			      c, c, c, c, c);
-	emit_record(out, c, class->base != NULL ? class->base->name : NULL, class_flags(model, class, &flags), c, c,
-		    n_methods, n_queues, construct);
+		buffer_printf(
+			out,
+			"#ifdef __cplusplus\n"
+			"static void\n%s_construct(void *iig_self)\n{\n\tnew (iig_self) %s;\n}\n\n"
+			"static void\n%s_destruct(void *iig_self)\n{\n\tstatic_cast<%s "
+			"*>(iig_self)->~%s();\n}\n"
+			"#endif\n\n",
+			c, c, c, c, c);
+	emit_record(out, c, class->base != NULL ? class->base->name : NULL,
+		    class_flags(model, class, &flags), c, c, n_methods, n_queues, construct);
 	buffer_fini(&flags);
 }
 
@@ -349,15 +373,17 @@ emit_externs(struct buffer *out, const struct model *model)
 {
 	const char **names = NULL;
 	struct arena arena = {0};
-	size_t count = 0;
+	size_t count = 0, at = 0;
 
-	FOR_MAIN_CLASSES(model, class) {
+	for (const struct class *class; (class = next_main(model, &at)) != NULL;) {
 		for (size_t i = 0; i < class->n_methods; i++) {
 			const struct method *m = class->methods[i];
 
-			for (size_t k = 0; k < m->n_params && method_is_introduced(m) && !m->is_static; k++) {
+			for (size_t k = 0;
+			     k < m->n_params && method_is_introduced(m) && !m->is_static; k++) {
 				const struct param *p = &m->params[k];
-				bool known = p->form != F_OBJECT_IN && p->form != F_OBJECT_OUT && p->form != F_OBJECTS_IN;
+				bool known = p->form != F_OBJECT_IN && p->form != F_OBJECT_OUT &&
+					     p->form != F_OBJECTS_IN;
 
 				for (size_t n = 0; n < count && !known; n++)
 					known = strcmp(names[n], p->type) == 0;
@@ -374,9 +400,12 @@ emit_externs(struct buffer *out, const struct model *model)
 static bool
 needs_refuse(const struct model *model)
 {
-	FOR_MAIN_CLASSES(model, class)
+	size_t at = 0;
+
+	for (const struct class *class; (class = next_main(model, &at)) != NULL;)
 		for (size_t i = 0; i < class->n_methods; i++)
-			if (method_is_introduced(class->methods[i]) && !class->methods[i]->is_static)
+			if (method_is_introduced(class->methods[i]) &&
+			    !class->methods[i]->is_static)
 				return true;
 	return false;
 }
@@ -384,8 +413,12 @@ needs_refuse(const struct model *model)
 void
 emit_impl(const struct model *model, const char *header, struct buffer *out)
 {
-	buffer_printf(out, "/* Generated by iig %s from %s. Do not edit. C and C++. */\n#define IIG_GLUE 1\n", IIG_VERSION,
-		      text_basename(model->def));
+	size_t at = 0;
+
+	buffer_printf(
+		out,
+		"/* Generated by iig %s from %s. Do not edit. C and C++. */\n#define IIG_GLUE 1\n",
+		IIG_VERSION, text_basename(model->def));
 	text_implementation(out, model->text, model->length);
 	if (model->framework != NULL)
 		buffer_printf(out, "#include <%s/%s>\n", model->framework, text_basename(header));
@@ -395,15 +428,17 @@ emit_impl(const struct model *model, const char *header, struct buffer *out)
 			 "#include <stdlib.h>\n"
 			 "#include <string.h>\n\n"
 			 "#ifndef IIG_PROXY\n#define IIG_PROXY 0\n#endif\n"
-			 "#if defined(KERNEL) && KERNEL\n#define IIG_HOST 1\n#else\n#define IIG_HOST 0\n#endif\n\n"
+			 "#if defined(KERNEL) && KERNEL\n#define IIG_HOST 1\n#else\n#define "
+			 "IIG_HOST 0\n#endif\n\n"
 			 "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
 	emit_externs(out, model);
 	if (needs_refuse(model))
-		buffer_puts(out, "\nstatic void\niig_refuse(const struct OSMethod *method, struct OSMessage *message, "
+		buffer_puts(out, "\nstatic void\niig_refuse(const struct OSMethod *method, struct "
+				 "OSMessage *message, "
 				 "IOReturn status, const char *what)\n{\n"
 				 "\tOSToldMalformed(method, what);\n"
 				 "\tOSMessageReply(message, status, NULL, 0, NULL, 0);\n}\n\n");
-	FOR_MAIN_CLASSES(model, class)
+	for (const struct class *class; (class = next_main(model, &at)) != NULL;)
 		emit_class(out, model, class);
 	buffer_puts(out, "#ifdef __cplusplus\n} /* extern \"C\" */\n#endif\n");
 }

@@ -54,10 +54,12 @@ static void
 put_param(struct buffer *out, const struct method *m, const struct param *p)
 {
 	static const char *const forms[] = {
-		[F_LOCAL] = "local",	     [F_VALUE] = "value",	  [F_VALUE_OUT] = "value-out",
-		[F_COUNT_OUT] = "count-out", [F_ARRAY_IN] = "array-in",	  [F_ARRAY_OUT] = "array-out",
-		[F_STRING_IN] = "string-in", [F_STRUCT_IN] = "struct-in", [F_STRUCT_OUT] = "struct-out",
-		[F_OBJECT_IN] = "object-in", [F_OBJECT_OUT] = "object-out", [F_OBJECTS_IN] = "objects-in",
+		[F_LOCAL] = "local",           [F_VALUE] = "value",
+		[F_VALUE_OUT] = "value-out",   [F_COUNT_OUT] = "count-out",
+		[F_ARRAY_IN] = "array-in",     [F_ARRAY_OUT] = "array-out",
+		[F_STRING_IN] = "string-in",   [F_STRUCT_IN] = "struct-in",
+		[F_STRUCT_OUT] = "struct-out", [F_OBJECT_IN] = "object-in",
+		[F_OBJECT_OUT] = "object-out", [F_OBJECTS_IN] = "objects-in",
 	};
 
 	buffer_puts(out, "{\"name\": ");
@@ -84,8 +86,8 @@ put_method(struct buffer *out, const struct method *m)
 	put_member(out, "returns", m->returns);
 	put_member(out, "kind",
 		   method_is_local_only(m) ? "local"
-		   : m->is_static	   ? "static"
-		   : m->type_of != NULL	   ? "callback"
+		   : m->is_static          ? "static"
+		   : m->type_of != NULL    ? "callback"
 					   : "remote");
 	if (m->id != 0)
 		buffer_printf(out, ", \"id\": \"0x%016" PRIx64 "\"", m->id);
@@ -117,13 +119,14 @@ void
 emit_json(const struct model *model, struct buffer *out)
 {
 	bool any = false;
+	size_t at = 0;
 
 	buffer_puts(out, "{\"file\": ");
 	put_string(out, text_basename(model->def));
 	if (model->framework != NULL)
 		put_member(out, "framework", model->framework);
 	buffer_puts(out, ",\n  \"classes\": [");
-	FOR_MAIN_CLASSES(model, class) {
+	for (const struct class *class; (class = next_main(model, &at)) != NULL;) {
 		buffer_puts(out, any ? ",\n    {\"name\": " : "\n    {\"name\": ");
 		any = true;
 		put_string(out, class->name);

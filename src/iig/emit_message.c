@@ -70,7 +70,7 @@ emit_declaration(struct buffer *out, const struct method *m, const char *suffix)
 		buffer_puts(out, m->n_params == 0 ? "void" : "");
 	else
 		buffer_printf(out, "%s *self", m->class->name);
-	emit_params(out, m, !m->is_static, false);
+	emit_params(out, m, !m->is_static, PARAMS_POINTERS);
 	buffer_puts(out, ")");
 }
 
@@ -164,17 +164,22 @@ emit_gather(struct buffer *out, const struct method *m, bool async)
 			const struct param *p = &m->params[i];
 
 			if (p->form == F_VALUE)
-				buffer_printf(out, "\tiig_request.%s = (%s)%s;\n", p->name, p->wire, p->name);
-			else if (p->form == F_STRING_IN)
-				buffer_printf(out, "\tiig_request.iig_size_%s = iig_length_%s + 1;\n", p->name,
+				buffer_printf(out, "\tiig_request.%s = (%s)%s;\n", p->name, p->wire,
 					      p->name);
+			else if (p->form == F_STRING_IN)
+				buffer_printf(out,
+					      "\tiig_request.iig_size_%s = iig_length_%s + 1;\n",
+					      p->name, p->name);
 			else if (p->form == F_COUNT_OUT && async)
 				buffer_printf(out, "\tiig_request.%s = %" PRIu64 ";\n", p->name,
 					      m->params[p->partner].bound);
 			else if (p->form == F_COUNT_OUT)
-				buffer_printf(out, "\tiig_request.%s = (%s)*%s;\n", p->name, p->wire, p->name);
+				buffer_printf(out, "\tiig_request.%s = (%s)*%s;\n", p->name,
+					      p->wire, p->name);
 		}
-		buffer_printf(out, "\tiig_spans[%u].data = &iig_request;\n\tiig_spans[%u].size = sizeof iig_request;\n",
+		buffer_printf(out,
+			      "\tiig_spans[%u].data = &iig_request;\n\tiig_spans[%u].size = sizeof "
+			      "iig_request;\n",
 			      span, span);
 		span++;
 	}
@@ -183,29 +188,38 @@ emit_gather(struct buffer *out, const struct method *m, bool async)
 
 		switch (p->form) {
 		case F_ARRAY_IN:
-			buffer_printf(out, "\tiig_spans[%u].data = %s;\n\tiig_spans[%u].size = (size_t)%s * sizeof(%s);\n",
+			buffer_printf(out,
+				      "\tiig_spans[%u].data = %s;\n\tiig_spans[%u].size = "
+				      "(size_t)%s * sizeof(%s);\n",
 				      span, p->name, span, m->params[p->partner].name, p->type);
 			span++;
 			break;
 		case F_STRING_IN:
-			buffer_printf(out, "\tiig_spans[%u].data = %s;\n\tiig_spans[%u].size = (size_t)iig_length_%s + 1;\n",
+			buffer_printf(out,
+				      "\tiig_spans[%u].data = %s;\n\tiig_spans[%u].size = "
+				      "(size_t)iig_length_%s + 1;\n",
 				      span, p->name, span, p->name);
 			span++;
 			break;
 		case F_STRUCT_IN:
-			buffer_printf(out, "\tiig_spans[%u].data = %s;\n\tiig_spans[%u].size = sizeof(%s);\n", span,
-				      p->name, span, p->type);
+			buffer_printf(
+				out,
+				"\tiig_spans[%u].data = %s;\n\tiig_spans[%u].size = sizeof(%s);\n",
+				span, p->name, span, p->type);
 			span++;
 			break;
 		case F_OBJECT_IN:
 			if (p != target)
-				buffer_printf(out, "\tiig_objects[iig_n_objects++] = (OS_OBJECT *)%s;\n", p->name);
+				buffer_printf(out,
+					      "\tiig_objects[iig_n_objects++] = (OS_OBJECT *)%s;\n",
+					      p->name);
 			break;
 		case F_OBJECTS_IN:
-			buffer_printf(out,
-				      "\tfor (uint32_t iig_i = 0; iig_i < (uint32_t)%s; iig_i++)\n"
-				      "\t\tiig_objects[iig_n_objects++] = (OS_OBJECT *)%s[iig_i];\n",
-				      m->params[p->partner].name, p->name);
+			buffer_printf(
+				out,
+				"\tfor (uint32_t iig_i = 0; iig_i < (uint32_t)%s; iig_i++)\n"
+				"\t\tiig_objects[iig_n_objects++] = (OS_OBJECT *)%s[iig_i];\n",
+				m->params[p->partner].name, p->name);
 			break;
 		default:
 			break;
@@ -218,9 +232,11 @@ emit_gather(struct buffer *out, const struct method *m, bool async)
 		      "\tiig_call.flags = %s;\n"
 		      "\tiig_call.n_objects = iig_n_objects;\n"
 		      "\tiig_call.name = \"%s::%s\";\n",
-		      target != NULL ? target->name : "self", c, m->name, method_flags(m), c, m->name);
+		      target != NULL ? target->name : "self", c, m->name, method_flags(m), c,
+		      m->name);
 	if (s.spans > 0)
-		buffer_printf(out, "\tiig_call.spans = iig_spans;\n\tiig_call.n_spans = %u;\n", s.spans);
+		buffer_printf(out, "\tiig_call.spans = iig_spans;\n\tiig_call.n_spans = %u;\n",
+			      s.spans);
 	if (s.objects > 0)
 		buffer_puts(out, "\tiig_call.objects = iig_objects;\n");
 }
@@ -247,7 +263,8 @@ emit_scatter(struct buffer *out, const struct method *m)
 	struct buffer count = {0};
 
 	buffer_printf(out,
-		      "static IOReturn\n%s_%s_scatter(const struct OSMessage *iig_reply, struct %s_%s_Out *iig_out)\n{\n",
+		      "static IOReturn\n%s_%s_scatter(const struct OSMessage *iig_reply, struct "
+		      "%s_%s_Out *iig_out)\n{\n",
 		      c, m->name, c, m->name);
 	buffer_puts(out, "\tuint32_t iig_cursor = 0;\n");
 	if (s.reply_spans > 0)
@@ -258,33 +275,42 @@ emit_scatter(struct buffer *out, const struct method *m)
 	if (!s.has_outputs)
 		buffer_puts(out, "\t(void)iig_out;\n");
 	if (s.has_response)
-		buffer_puts(out, "\tiig_data = OSMessageRead(iig_reply, &iig_cursor, sizeof iig_out->iig_fixed);\n"
-				 "\tif (iig_data == NULL)\n\t\treturn kIOReturnIPCError;\n"
-				 "\tmemcpy(&iig_out->iig_fixed, iig_data, sizeof iig_out->iig_fixed);\n");
+		buffer_puts(
+			out,
+			"\tiig_data = OSMessageRead(iig_reply, &iig_cursor, sizeof "
+			"iig_out->iig_fixed);\n"
+			"\tif (iig_data == NULL)\n\t\treturn kIOReturnIPCError;\n"
+			"\tmemcpy(&iig_out->iig_fixed, iig_data, sizeof iig_out->iig_fixed);\n");
 	for (size_t i = 0; i < m->n_params; i++) {
 		const struct param *p = &m->params[i];
 
 		if (p->form == F_VALUE_OUT && p->is_bool)
-			buffer_printf(out, "\tif (iig_out->iig_fixed.%s > 1)\n\t\treturn kIOReturnIPCError;\n",
-				      p->name);
+			buffer_printf(
+				out,
+				"\tif (iig_out->iig_fixed.%s > 1)\n\t\treturn kIOReturnIPCError;\n",
+				p->name);
 		if (p->form == F_STRUCT_OUT)
-			buffer_printf(out,
-				      "\tiig_data = OSMessageRead(iig_reply, &iig_cursor, sizeof(%s));\n"
-				      "\tif (iig_data == NULL)\n\t\treturn kIOReturnIPCError;\n"
-				      "\tiig_out->%s = (const %s *)iig_data;\n",
-				      p->type, p->name, p->type);
+			buffer_printf(
+				out,
+				"\tiig_data = OSMessageRead(iig_reply, &iig_cursor, sizeof(%s));\n"
+				"\tif (iig_data == NULL)\n\t\treturn kIOReturnIPCError;\n"
+				"\tiig_out->%s = (const %s *)iig_data;\n",
+				p->type, p->name, p->type);
 		if (p->form != F_ARRAY_OUT)
 			continue;
 		count.length = 0;
 		buffer_printf(&count, "iig_out->iig_fixed.%s", m->params[p->partner].name);
 		buffer_printf(out,
-			      "\tif ((uint64_t)%s > iig_out->iig_capacity_%s)\n\t\treturn kIOReturnIPCError;\n"
+			      "\tif ((uint64_t)%s > iig_out->iig_capacity_%s)\n\t\treturn "
+			      "kIOReturnIPCError;\n"
 			      "\tif (%s != 0) {\n"
-			      "\t\tiig_data = OSMessageRead(iig_reply, &iig_cursor, (size_t)%s * sizeof(%s));\n"
+			      "\t\tiig_data = OSMessageRead(iig_reply, &iig_cursor, (size_t)%s * "
+			      "sizeof(%s));\n"
 			      "\t\tif (iig_data == NULL)\n\t\t\treturn kIOReturnIPCError;\n",
 			      count.text, p->name, count.text, count.text, p->type);
 		emit_bool_check(out, p, count.text, "return kIOReturnIPCError;");
-		buffer_printf(out, "\t\tiig_out->%s = (const %s *)iig_data;\n\t}\n", p->name, p->type);
+		buffer_printf(out, "\t\tiig_out->%s = (const %s *)iig_data;\n\t}\n", p->name,
+			      p->type);
 	}
 	buffer_printf(out,
 		      "\tif (iig_cursor != iig_reply->content_size || iig_reply->n_objects != %u)\n"
@@ -297,10 +323,12 @@ emit_scatter(struct buffer *out, const struct method *m)
 			continue;
 		buffer_printf(out,
 			      "\tif (!OSMessageObject(iig_reply, %u, &%s_Class, &iig_object)) {\n"
-			      "\t\tOSToldWrongClass(\"%s::%s\", \"%s\", iig_reply->objects[%u], &%s_Class);\n"
+			      "\t\tOSToldWrongClass(\"%s::%s\", \"%s\", iig_reply->objects[%u], "
+			      "&%s_Class);\n"
 			      "\t\treturn kIOReturnBadArgument;\n\t}\n"
 			      "\tiig_out->%s = (%s *)iig_object;\n",
-			      object, p->type, c, m->name, p->name, object, p->type, p->name, p->type);
+			      object, p->type, c, m->name, p->name, object, p->type, p->name,
+			      p->type);
 		object++;
 	}
 	buffer_puts(out, "\treturn kIOReturnSuccess;\n}\n\n");
@@ -319,7 +347,8 @@ emit_respond(struct buffer *out, const struct method *m, bool deferred)
 	unsigned span = 0, object = 0;
 
 	if (s.has_response)
-		buffer_printf(out, "%sstruct %s_%s_Response iig_response;\n", tabs, m->class->name, m->name);
+		buffer_printf(out, "%sstruct %s_%s_Response iig_response;\n", tabs, m->class->name,
+			      m->name);
 	if (s.reply_spans > 0)
 		buffer_printf(out, "%sstruct OSSpan iig_spans[%u];\n", tabs, s.reply_spans);
 	if (s.reply_objects > 0)
@@ -334,9 +363,11 @@ emit_respond(struct buffer *out, const struct method *m, bool deferred)
 		buffer_printf(out,
 			      "%sif ((uint64_t)%s > %" PRIu64 "u) {\n"
 			      "%s\tOSToldOverrun(\"%s::%s\", \"%s\", (uint64_t)%s, %" PRIu64 "u);\n"
-			      "%s\tOSReplySend(iig_reply, kIOReturnOverrun, NULL, 0, NULL, 0);\n%s\treturn;\n%s}\n",
-			      tabs, m->params[p->partner].name, p->bound, tabs, m->class->name, m->name, p->name,
-			      m->params[p->partner].name, p->bound, tabs, tabs, tabs);
+			      "%s\tOSReplySend(iig_reply, kIOReturnOverrun, NULL, 0, NULL, "
+			      "0);\n%s\treturn;\n%s}\n",
+			      tabs, m->params[p->partner].name, p->bound, tabs, m->class->name,
+			      m->name, p->name, m->params[p->partner].name, p->bound, tabs, tabs,
+			      tabs);
 	}
 	if (s.has_response) {
 		buffer_printf(out, "%smemset(&iig_response, 0, sizeof iig_response);\n", tabs);
@@ -344,10 +375,12 @@ emit_respond(struct buffer *out, const struct method *m, bool deferred)
 			const struct param *p = &m->params[i];
 
 			if (p->form == F_VALUE_OUT || p->form == F_COUNT_OUT)
-				buffer_printf(out, "%siig_response.%s = (%s)%s;\n", tabs, p->name, p->wire,
-					      p->name);
+				buffer_printf(out, "%siig_response.%s = (%s)%s;\n", tabs, p->name,
+					      p->wire, p->name);
 		}
-		buffer_printf(out, "%siig_spans[%u].data = &iig_response;\n%siig_spans[%u].size = sizeof iig_response;\n",
+		buffer_printf(out,
+			      "%siig_spans[%u].data = &iig_response;\n%siig_spans[%u].size = "
+			      "sizeof iig_response;\n",
 			      tabs, span, tabs, span);
 		span++;
 	}
@@ -356,17 +389,24 @@ emit_respond(struct buffer *out, const struct method *m, bool deferred)
 
 		switch (p->form) {
 		case F_ARRAY_OUT:
-			buffer_printf(out, "%siig_spans[%u].data = %s;\n%siig_spans[%u].size = (size_t)%s * sizeof(%s);\n",
-				      tabs, span, p->name, tabs, span, m->params[p->partner].name, p->type);
+			buffer_printf(out,
+				      "%siig_spans[%u].data = %s;\n%siig_spans[%u].size = "
+				      "(size_t)%s * sizeof(%s);\n",
+				      tabs, span, p->name, tabs, span, m->params[p->partner].name,
+				      p->type);
 			span++;
 			break;
 		case F_STRUCT_OUT:
-			buffer_printf(out, "%siig_spans[%u].data = %s%s;\n%siig_spans[%u].size = sizeof(%s);\n", tabs,
-				      span, deferred ? "" : "&", p->name, tabs, span, p->type);
+			buffer_printf(out,
+				      "%siig_spans[%u].data = %s%s;\n%siig_spans[%u].size = "
+				      "sizeof(%s);\n",
+				      tabs, span, deferred ? "" : "&", p->name, tabs, span,
+				      p->type);
 			span++;
 			break;
 		case F_OBJECT_OUT:
-			buffer_printf(out, "%siig_objects[%u] = (OS_OBJECT *)%s;\n", tabs, object++, p->name);
+			buffer_printf(out, "%siig_objects[%u] = (OS_OBJECT *)%s;\n", tabs, object++,
+				      p->name);
 			break;
 		default:
 			break;
@@ -378,14 +418,16 @@ emit_respond(struct buffer *out, const struct method *m, bool deferred)
 		      s.reply_objects > 0 ? "iig_objects" : "NULL", s.reply_objects);
 	for (size_t i = 0; i < m->n_params && !deferred; i++)
 		if (m->params[i].form == F_OBJECT_OUT)
-			buffer_printf(out, "%sOSRelease((OS_OBJECT *)%s);\n", tabs, m->params[i].name);
+			buffer_printf(out, "%sOSRelease((OS_OBJECT *)%s);\n", tabs,
+				      m->params[i].name);
 }
 
 static void
 emit_invoke_locals(struct buffer *out, const struct method *m, const struct shape *s)
 {
 	if (s->has_request)
-		buffer_printf(out, "\tstruct %s_%s_Request iig_request;\n", m->class->name, m->name);
+		buffer_printf(out, "\tstruct %s_%s_Request iig_request;\n", m->class->name,
+			      m->name);
 	if (s->spans > 0)
 		buffer_puts(out, "\tconst void *iig_data;\n");
 	if (s->objects > 0)
@@ -425,11 +467,13 @@ emit_invoke_locals(struct buffer *out, const struct method *m, const struct shap
 
 /* One refusal: a sentence for the log, a status for the caller. */
 static void
-emit_refusal(struct buffer *out, const char *tabs, const char *condition, const char *status, const char *name,
-	     const char *what)
+emit_refusal(struct buffer *out, const char *tabs, const char *condition, const char *status,
+	     const char *name, const char *what)
 {
-	buffer_printf(out, "%sif (%s) {\n%s\tiig_refuse(iig_method, iig_message, %s, \"%s%s\");\n%s\treturn;\n%s}\n", tabs,
-		      condition, tabs, status, name, what, tabs, tabs);
+	buffer_printf(out,
+		      "%sif (%s) {\n%s\tiig_refuse(iig_method, iig_message, %s, "
+		      "\"%s%s\");\n%s\treturn;\n%s}\n",
+		      tabs, condition, tabs, status, name, what, tabs, tabs);
 }
 
 static void
@@ -437,8 +481,10 @@ emit_read_fixed(struct buffer *out, const struct method *m)
 {
 	struct buffer text = {0};
 
-	buffer_puts(out, "\tiig_data = OSMessageRead(iig_message, &iig_cursor, sizeof iig_request);\n");
-	emit_refusal(out, "\t", "iig_data == NULL", "kIOReturnIPCError", "", "the fixed part is cut off");
+	buffer_puts(out,
+		    "\tiig_data = OSMessageRead(iig_message, &iig_cursor, sizeof iig_request);\n");
+	emit_refusal(out, "\t", "iig_data == NULL", "kIOReturnIPCError", "",
+		     "the fixed part is cut off");
 	buffer_puts(out, "\tmemcpy(&iig_request, iig_data, sizeof iig_request);\n");
 	for (size_t i = 0; i < m->n_params; i++) {
 		const struct param *p = &m->params[i];
@@ -446,15 +492,21 @@ emit_read_fixed(struct buffer *out, const struct method *m)
 		text.length = 0;
 		if (p->form == F_VALUE && p->is_bool) {
 			buffer_printf(&text, "iig_request.%s > 1", p->name);
-			emit_refusal(out, "\t", text.text, "kIOReturnIPCError", p->name, " is not a bool");
+			emit_refusal(out, "\t", text.text, "kIOReturnIPCError", p->name,
+				     " is not a bool");
 		} else if (p->form == F_COUNT_OUT || (p->form == F_VALUE && p->partner >= 0)) {
 			buffer_printf(&text, "(uint64_t)iig_request.%s > %" PRIu64 "u", p->name,
 				      m->params[p->partner].bound);
-			emit_refusal(out, "\t", text.text, "kIOReturnIPCError", p->name, " is over its bound");
+			emit_refusal(out, "\t", text.text, "kIOReturnIPCError", p->name,
+				     " is over its bound");
 		} else if (p->form == F_STRING_IN) {
-			buffer_printf(&text, "iig_request.iig_size_%s < 1 || iig_request.iig_size_%s > %" PRIu64 "u",
-				      p->name, p->name, p->bound);
-			emit_refusal(out, "\t", text.text, "kIOReturnBadArgument", p->name, " is over its bound");
+			buffer_printf(
+				&text,
+				"iig_request.iig_size_%s < 1 || iig_request.iig_size_%s > %" PRIu64
+				"u",
+				p->name, p->name, p->bound);
+			emit_refusal(out, "\t", text.text, "kIOReturnBadArgument", p->name,
+				     " is over its bound");
 		}
 	}
 	buffer_fini(&text);
@@ -470,43 +522,61 @@ emit_read_spans(struct buffer *out, const struct method *m)
 
 		text.length = 0;
 		if (p->form == F_STRUCT_IN) {
-			buffer_printf(out, "\tiig_data = OSMessageRead(iig_message, &iig_cursor, sizeof(%s));\n", p->type);
-			emit_refusal(out, "\t", "iig_data == NULL", "kIOReturnIPCError", p->name, " is cut off");
+			buffer_printf(out,
+				      "\tiig_data = OSMessageRead(iig_message, &iig_cursor, "
+				      "sizeof(%s));\n",
+				      p->type);
+			emit_refusal(out, "\t", "iig_data == NULL", "kIOReturnIPCError", p->name,
+				     " is cut off");
 			if (p->is_bool)
-				emit_refusal(out, "\t", "*(const uint8_t *)iig_data > 1", "kIOReturnIPCError", p->name,
-					     " is not a bool");
+				emit_refusal(out, "\t", "*(const uint8_t *)iig_data > 1",
+					     "kIOReturnIPCError", p->name, " is not a bool");
 			buffer_printf(out, "\t%s = (const %s *)iig_data;\n", p->name, p->type);
 		} else if (p->form == F_STRING_IN) {
-			buffer_printf(out, "\tiig_data = OSMessageRead(iig_message, &iig_cursor, iig_request.iig_size_%s);\n",
-				      p->name);
-			emit_refusal(out, "\t", "iig_data == NULL", "kIOReturnIPCError", p->name, " is cut off");
-			buffer_printf(&text, "strnlen((const char *)iig_data, iig_request.iig_size_%s) != iig_request.iig_size_%s - 1",
-				      p->name, p->name);
-			emit_refusal(out, "\t", text.text, "kIOReturnBadArgument", p->name, " is not a string");
 			buffer_printf(out,
-				      "\tmemset(%s, 0, sizeof %s);\n\tmemcpy(%s, iig_data, iig_request.iig_size_%s);\n",
+				      "\tiig_data = OSMessageRead(iig_message, &iig_cursor, "
+				      "iig_request.iig_size_%s);\n",
+				      p->name);
+			emit_refusal(out, "\t", "iig_data == NULL", "kIOReturnIPCError", p->name,
+				     " is cut off");
+			buffer_printf(&text,
+				      "strnlen((const char *)iig_data, iig_request.iig_size_%s) != "
+				      "iig_request.iig_size_%s - 1",
+				      p->name, p->name);
+			emit_refusal(out, "\t", text.text, "kIOReturnBadArgument", p->name,
+				     " is not a string");
+			buffer_printf(out,
+				      "\tmemset(%s, 0, sizeof %s);\n\tmemcpy(%s, iig_data, "
+				      "iig_request.iig_size_%s);\n",
 				      p->name, p->name, p->name, p->name);
 		} else if (p->form == F_ARRAY_IN) {
 			const char *count = m->params[p->partner].name;
 
 			buffer_printf(out,
 				      "\tmemset(%s, 0, sizeof %s);\n\tif (iig_request.%s != 0) {\n"
-				      "\t\tiig_data = OSMessageRead(iig_message, &iig_cursor, (size_t)iig_request.%s * sizeof(%s));\n",
+				      "\t\tiig_data = OSMessageRead(iig_message, &iig_cursor, "
+				      "(size_t)iig_request.%s * sizeof(%s));\n",
 				      p->name, p->name, count, count, p->type);
-			emit_refusal(out, "\t\t", "iig_data == NULL", "kIOReturnIPCError", p->name, " is cut off");
+			emit_refusal(out, "\t\t", "iig_data == NULL", "kIOReturnIPCError", p->name,
+				     " is cut off");
 			if (p->is_bool) {
 				buffer_printf(out,
-					      "\t\tfor (uint32_t iig_i = 0; iig_i < (uint32_t)iig_request.%s; iig_i++)\n",
+					      "\t\tfor (uint32_t iig_i = 0; iig_i < "
+					      "(uint32_t)iig_request.%s; iig_i++)\n",
 					      count);
-				buffer_printf(out,
-					      "\t\t\tif (((const uint8_t *)iig_data)[iig_i] > 1) {\n"
-					      "\t\t\t\tiig_refuse(iig_method, iig_message, kIOReturnIPCError, "
-					      "\"%s has an element that is not a bool\");\n"
-					      "\t\t\t\treturn;\n\t\t\t}\n",
-					      p->name);
+				buffer_printf(
+					out,
+					"\t\t\tif (((const uint8_t *)iig_data)[iig_i] > 1) {\n"
+					"\t\t\t\tiig_refuse(iig_method, iig_message, "
+					"kIOReturnIPCError, "
+					"\"%s has an element that is not a bool\");\n"
+					"\t\t\t\treturn;\n\t\t\t}\n",
+					p->name);
 			}
-			buffer_printf(out, "\t\tmemcpy(%s, iig_data, (size_t)iig_request.%s * sizeof(%s));\n\t}\n", p->name,
-				      count, p->type);
+			buffer_printf(out,
+				      "\t\tmemcpy(%s, iig_data, (size_t)iig_request.%s * "
+				      "sizeof(%s));\n\t}\n",
+				      p->name, count, p->type);
 		}
 	}
 	buffer_fini(&text);
@@ -527,36 +597,49 @@ emit_read_objects(struct buffer *out, const struct method *m)
 	buffer_printf(&text, "iig_message->n_objects != %u", fixed);
 	for (size_t i = 0; i < m->n_params; i++)
 		if (m->params[i].form == F_OBJECTS_IN)
-			buffer_printf(&text, " + (uint32_t)iig_request.%s", m->params[m->params[i].partner].name);
-	emit_refusal(out, "\t", text.text, "kIOReturnIPCError", "", "the number of objects is wrong");
+			buffer_printf(&text, " + (uint32_t)iig_request.%s",
+				      m->params[m->params[i].partner].name);
+	emit_refusal(out, "\t", text.text, "kIOReturnIPCError", "",
+		     "the number of objects is wrong");
 	for (size_t i = 0; i < m->n_params; i++) {
 		const struct param *p = &m->params[i];
 
 		text.length = 0;
 		if (p == target) {
 			buffer_printf(out,
-				      "\tif (iig_method->action_type != NULL && iig_message->action != NULL &&\n"
-				      "\t    OSMetaClassCast((OS_OBJECT *)iig_message->action, *iig_method->action_type) == NULL) {\n"
-				      "\t\tOSToldWrongAction(iig_method, (OS_OBJECT *)iig_message->action);\n"
-				      "\t\tOSMessageReply(iig_message, kIOReturnBadArgument, NULL, 0, NULL, 0);\n"
+				      "\tif (iig_method->action_type != NULL && "
+				      "iig_message->action != NULL &&\n"
+				      "\t    OSMetaClassCast((OS_OBJECT *)iig_message->action, "
+				      "*iig_method->action_type) == NULL) {\n"
+				      "\t\tOSToldWrongAction(iig_method, (OS_OBJECT "
+				      "*)iig_message->action);\n"
+				      "\t\tOSMessageReply(iig_message, kIOReturnBadArgument, NULL, "
+				      "0, NULL, 0);\n"
 				      "\t\treturn;\n\t}\n"
 				      "\t%s = iig_message->action;\n",
 				      p->name);
 		} else if (p->form == F_OBJECT_IN) {
-			buffer_printf(&text, "!OSMessageObject(iig_message, iig_n_objects++, &%s_Class, &iig_object)",
+			buffer_printf(&text,
+				      "!OSMessageObject(iig_message, iig_n_objects++, &%s_Class, "
+				      "&iig_object)",
 				      p->type);
-			emit_refusal(out, "\t", text.text, "kIOReturnBadArgument", p->name, " is of another class");
+			emit_refusal(out, "\t", text.text, "kIOReturnBadArgument", p->name,
+				     " is of another class");
 			buffer_printf(out, "\t%s = (%s *)iig_object;\n", p->name, p->type);
 		} else if (p->form == F_OBJECTS_IN) {
 			buffer_printf(out,
 				      "\tmemset(%s, 0, sizeof %s);\n"
-				      "\tfor (uint32_t iig_i = 0; iig_i < (uint32_t)iig_request.%s; iig_i++) {\n",
+				      "\tfor (uint32_t iig_i = 0; iig_i < "
+				      "(uint32_t)iig_request.%s; iig_i++) {\n",
 				      p->name, p->name, m->params[p->partner].name);
-			buffer_printf(&text, "!OSMessageObject(iig_message, iig_n_objects++, &%s_Class, &iig_object)",
+			buffer_printf(&text,
+				      "!OSMessageObject(iig_message, iig_n_objects++, &%s_Class, "
+				      "&iig_object)",
 				      p->type);
 			emit_refusal(out, "\t\t", text.text, "kIOReturnBadArgument", p->name,
 				     " has an object of another class");
-			buffer_printf(out, "\t\t%s[iig_i] = (%s *)iig_object;\n\t}\n", p->name, p->type);
+			buffer_printf(out, "\t\t%s[iig_i] = (%s *)iig_object;\n\t}\n", p->name,
+				      p->type);
 		}
 	}
 	buffer_fini(&text);
@@ -576,7 +659,8 @@ emit_run_impl(struct buffer *out, const struct method *m)
 		else if (p->form == F_ARRAY_OUT)
 			buffer_printf(out, "\tmemset(%s, 0, sizeof %s);\n", p->name, p->name);
 		else if (p->form == F_COUNT_OUT)
-			buffer_printf(out, "\t%s = (%s)iig_request.%s;\n", p->name, p->type, p->name);
+			buffer_printf(out, "\t%s = (%s)iig_request.%s;\n", p->name, p->type,
+				      p->name);
 		else if (p->form == F_OBJECT_OUT)
 			buffer_printf(out, "\t%s = NULL;\n", p->name);
 	}
@@ -594,11 +678,14 @@ emit_run_impl(struct buffer *out, const struct method *m)
 		if (p->form == F_VALUE)
 			emit_wire_value(out, p, "iig_request.");
 		else
-			buffer_printf(out, "%s%s", form_is_out(p->form) && p->form != F_ARRAY_OUT ? "&" : "", p->name);
+			buffer_printf(out, "%s%s",
+				      form_is_out(p->form) && p->form != F_ARRAY_OUT ? "&" : "",
+				      p->name);
 	}
 	buffer_printf(out, "%s);\n", method_takes_rpc(m) ? ", iig_rpc" : "");
 	if (async)
-		buffer_puts(out, "\tOSReplyCurrent(NULL);\n\tif (iig_message->reply == NULL)\n\t\treturn;\n");
+		buffer_puts(out, "\tOSReplyCurrent(NULL);\n\tif (iig_message->reply == "
+				 "NULL)\n\t\treturn;\n");
 }
 
 void
@@ -607,29 +694,35 @@ emit_invoke(struct buffer *out, const struct method *m)
 	struct shape s = method_shape(m);
 
 	buffer_printf(out,
-		      "void\n%s_%s_Invoke(OS_OBJECT *iig_self, const struct OSMethod *iig_method, struct OSMessage *iig_message)\n{\n",
+		      "void\n%s_%s_Invoke(OS_OBJECT *iig_self, const struct OSMethod *iig_method, "
+		      "struct OSMessage *iig_message)\n{\n",
 		      m->class->name, m->name);
 	emit_invoke_locals(out, m, &s);
-	buffer_puts(out, "\n\tif (iig_method->impl == NULL) {\n"
-			 "\t\tOSMessageReply(iig_message, kIOReturnUnsupported, NULL, 0, NULL, 0);\n"
-			 "\t\treturn;\n\t}\n");
+	buffer_puts(out,
+		    "\n\tif (iig_method->impl == NULL) {\n"
+		    "\t\tOSMessageReply(iig_message, kIOReturnUnsupported, NULL, 0, NULL, 0);\n"
+		    "\t\treturn;\n\t}\n");
 	if (s.has_request)
 		emit_read_fixed(out, m);
 	emit_read_spans(out, m);
 	emit_read_objects(out, m);
 	emit_run_impl(out, m);
 	if (m->is_void) {
-		buffer_puts(out, "\tOSMessageReply(iig_message, kIOReturnSuccess, NULL, 0, NULL, 0);\n}\n\n");
+		buffer_puts(out, "\tOSMessageReply(iig_message, kIOReturnSuccess, NULL, 0, NULL, "
+				 "0);\n}\n\n");
 		return;
 	}
-	buffer_puts(out, "\tif (iig_ret != kIOReturnSuccess) {\n"
-			 "\t\tOSMessageReply(iig_message, iig_ret, NULL, 0, NULL, 0);\n\t\treturn;\n\t}\n");
+	buffer_puts(
+		out,
+		"\tif (iig_ret != kIOReturnSuccess) {\n"
+		"\t\tOSMessageReply(iig_message, iig_ret, NULL, 0, NULL, 0);\n\t\treturn;\n\t}\n");
 	for (size_t i = 0; i < m->n_params; i++) {
 		const struct param *p = &m->params[i];
 
 		if (p->form == F_COUNT_OUT)
 			buffer_printf(out,
-				      "\tif ((uint64_t)%s > (uint64_t)iig_request.%s)\n\t\t%s = (%s)iig_request.%s;\n",
+				      "\tif ((uint64_t)%s > (uint64_t)iig_request.%s)\n\t\t%s = "
+				      "(%s)iig_request.%s;\n",
 				      p->name, p->name, p->name, p->type, p->name);
 	}
 	emit_respond(out, m, false);

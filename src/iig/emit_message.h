@@ -8,12 +8,12 @@
 #include "emit.h"
 
 struct shape {
-	bool has_request;    /* a fixed part */
+	bool has_request; /* a fixed part */
 	bool has_response;
 	bool has_outputs;
-	unsigned spans;      /* of the request, fixed part included */
+	unsigned spans; /* of the request, fixed part included */
 	unsigned reply_spans;
-	unsigned objects;    /* most that a request can have */
+	unsigned objects; /* most that a request can have */
 	unsigned reply_objects;
 	uint64_t reply_size; /* most bytes of a reply, padded */
 };

@@ -20,7 +20,8 @@ leave(const struct method *m, const char *status, struct buffer *scratch)
 }
 
 static void
-check_array(struct buffer *out, const struct method *m, const struct param *p, bool async, struct buffer *scratch)
+check_array(struct buffer *out, const struct method *m, const struct param *p, bool async,
+	    struct buffer *scratch)
 {
 	const struct param *count = &m->params[p->partner];
 	const char *star = p->form == F_ARRAY_OUT ? "*" : "";
@@ -32,8 +33,8 @@ check_array(struct buffer *out, const struct method *m, const struct param *p, b
 			      leave(m, "kIOReturnBadArgument", scratch));
 	}
 	buffer_printf(out, "\tif ((uint64_t)%s%s > %" PRIu64 "u) {\n", star, count->name, p->bound);
-	buffer_printf(out, "\t\tOSToldOverrun(\"%s::%s\", \"%s\", (uint64_t)%s%s, %" PRIu64 "u);\n", m->class->name,
-		      m->name, p->name, star, count->name, p->bound);
+	buffer_printf(out, "\t\tOSToldOverrun(\"%s::%s\", \"%s\", (uint64_t)%s%s, %" PRIu64 "u);\n",
+		      m->class->name, m->name, p->name, star, count->name, p->bound);
 	buffer_printf(out, "\t\t%s\n\t}\n", leave(m, "kIOReturnOverrun", scratch));
 	buffer_printf(out, "\tif (%s == NULL && %s%s != 0)\n\t\t%s\n", p->name, star, count->name,
 		      leave(m, "kIOReturnBadArgument", scratch));
@@ -68,19 +69,21 @@ emit_checks(struct buffer *out, const struct method *m, bool async)
 		case F_STRING_IN:
 			buffer_printf(out, "\tif (%s == NULL)\n\t\t%s\n", p->name,
 				      leave(m, "kIOReturnBadArgument", &scratch));
-			buffer_printf(out,
-				      "\tchar iig_cut_%s[%" PRIu64 "];\n"
-				      "\tuint32_t iig_length_%s = (uint32_t)strnlen(%s, %" PRIu64 ");\n"
-				      "\tif (iig_length_%s == %" PRIu64 "u) {\n"
-				      "\t\tOSToldTruncated(\"%s::%s\", \"%s\", strlen(%s), %" PRIu64 ");\n"
-				      "\t\tiig_length_%s--;\n"
-				      "\t\tmemcpy(iig_cut_%s, %s, iig_length_%s);\n"
-				      "\t\tiig_cut_%s[iig_length_%s] = 0;\n"
-				      "\t\t%s = iig_cut_%s;\n"
-				      "\t}\n",
-				      p->name, p->bound, p->name, p->name, p->bound, p->name, p->bound,
-				      m->class->name, m->name, p->name, p->name, p->bound, p->name, p->name,
-				      p->name, p->name, p->name, p->name, p->name, p->name);
+			buffer_printf(
+				out,
+				"\tchar iig_cut_%s[%" PRIu64 "];\n"
+				"\tuint32_t iig_length_%s = (uint32_t)strnlen(%s, %" PRIu64 ");\n"
+				"\tif (iig_length_%s == %" PRIu64 "u) {\n"
+				"\t\tOSToldTruncated(\"%s::%s\", \"%s\", strlen(%s), %" PRIu64
+				");\n"
+				"\t\tiig_length_%s--;\n"
+				"\t\tmemcpy(iig_cut_%s, %s, iig_length_%s);\n"
+				"\t\tiig_cut_%s[iig_length_%s] = 0;\n"
+				"\t\t%s = iig_cut_%s;\n"
+				"\t}\n",
+				p->name, p->bound, p->name, p->name, p->bound, p->name, p->bound,
+				m->class->name, m->name, p->name, p->name, p->bound, p->name,
+				p->name, p->name, p->name, p->name, p->name, p->name, p->name);
 			break;
 		default:
 			break;
@@ -98,7 +101,9 @@ emit_frame(struct buffer *out, const struct method *m)
 {
 	const char *c = m->class->name;
 
-	buffer_printf(out, "struct %s_%s_Frame {\n\tOS_OBJECT *iig_self;\n\tvoid (*iig_impl)(void);\n\tIOReturn iig_ret;\n",
+	buffer_printf(out,
+		      "struct %s_%s_Frame {\n\tOS_OBJECT *iig_self;\n\tvoid "
+		      "(*iig_impl)(void);\n\tIOReturn iig_ret;\n",
 		      c, m->name);
 	for (size_t i = 0; i < m->n_params; i++) {
 		const struct param *p = &m->params[i];
@@ -135,8 +140,10 @@ emit_frame(struct buffer *out, const struct method *m)
 		      c, m->name, c, m->name, c, m->name);
 	if (method_takes_rpc(m))
 		buffer_puts(out, "\tIORPC iig_rpc;\n\n\tmemset(&iig_rpc, 0, sizeof iig_rpc);\n");
-	buffer_printf(out, "\n\tiig_frame->iig_ret = ((%s_%s_Function *)iig_frame->iig_impl)(iig_frame->iig_self", c,
-		      m->name);
+	buffer_printf(out,
+		      "\n\tiig_frame->iig_ret = ((%s_%s_Function "
+		      "*)iig_frame->iig_impl)(iig_frame->iig_self",
+		      c, m->name);
 	for (size_t i = 0; i < m->n_params; i++) {
 		const struct param *p = &m->params[i];
 		bool address = form_is_out(p->form) && p->form != F_ARRAY_OUT;
@@ -154,11 +161,14 @@ emit_local_outputs(struct buffer *out, const struct method *m)
 
 		if (p->form != F_OBJECT_OUT)
 			continue;
-		buffer_printf(out,
-			      "\t\tif (iig_frame.%s != NULL &&\n"
-			      "\t\t    OSMetaClassCast((OS_OBJECT *)iig_frame.%s, &%s_Class) == NULL) {\n"
-			      "\t\t\tOSToldWrongClass(\"%s::%s\", \"%s\", (OS_OBJECT *)iig_frame.%s, &%s_Class);\n",
-			      p->name, p->name, p->type, m->class->name, m->name, p->name, p->name, p->type);
+		buffer_printf(
+			out,
+			"\t\tif (iig_frame.%s != NULL &&\n"
+			"\t\t    OSMetaClassCast((OS_OBJECT *)iig_frame.%s, &%s_Class) == NULL) {\n"
+			"\t\t\tOSToldWrongClass(\"%s::%s\", \"%s\", (OS_OBJECT *)iig_frame.%s, "
+			"&%s_Class);\n",
+			p->name, p->name, p->type, m->class->name, m->name, p->name, p->name,
+			p->type);
 		for (size_t k = 0; k < m->n_params; k++)
 			if (m->params[k].form == F_OBJECT_OUT)
 				buffer_printf(out, "\t\t\tOSRelease((OS_OBJECT *)iig_frame.%s);\n",
@@ -171,8 +181,8 @@ emit_local_outputs(struct buffer *out, const struct method *m)
 		switch (p->form) {
 		case F_VALUE_OUT:
 		case F_STRUCT_OUT:
-			buffer_printf(out, "\t\tif (%s != NULL)\n\t\t\t*%s = iig_frame.%s;\n", p->name, p->name,
-				      p->name);
+			buffer_printf(out, "\t\tif (%s != NULL)\n\t\t\t*%s = iig_frame.%s;\n",
+				      p->name, p->name, p->name);
 			break;
 		case F_ARRAY_OUT: {
 			const char *count = m->params[p->partner].name;
@@ -181,10 +191,11 @@ emit_local_outputs(struct buffer *out, const struct method *m)
 				      "\t\tif ((uint64_t)iig_frame.%s > (uint64_t)*%s)\n"
 				      "\t\t\tiig_frame.%s = *%s;\n"
 				      "\t\tif (iig_frame.%s != 0)\n"
-				      "\t\t\tmemcpy(%s, iig_frame.%s, (size_t)iig_frame.%s * sizeof(%s));\n"
+				      "\t\t\tmemcpy(%s, iig_frame.%s, (size_t)iig_frame.%s * "
+				      "sizeof(%s));\n"
 				      "\t\t*%s = iig_frame.%s;\n",
-				      count, count, count, count, count, p->name, p->name, count, p->type, count,
-				      count);
+				      count, count, count, count, count, p->name, p->name, count,
+				      p->type, count, count);
 			break;
 		}
 		case F_OBJECT_OUT:
@@ -224,7 +235,8 @@ emit_local_call(struct buffer *out, const struct method *m)
 			buffer_printf(out, "\t\tiig_frame.%s = %s;\n", p->name, p->name);
 			break;
 		case F_OBJECT_IN:
-			buffer_printf(out, "\t\tiig_frame.%s = (%s *)%s;\n", p->name, p->type, p->name);
+			buffer_printf(out, "\t\tiig_frame.%s = (%s *)%s;\n", p->name, p->type,
+				      p->name);
 			break;
 		case F_COUNT_OUT:
 			buffer_printf(out, "\t\tiig_frame.%s = *%s;\n", p->name, p->name);
@@ -234,7 +246,8 @@ emit_local_call(struct buffer *out, const struct method *m)
 		}
 	}
 	buffer_printf(out,
-		      "\t\tIOReturn iig_ret = OSRunLocal((OS_OBJECT *)self, iig_method, %s_%s_run, &iig_frame);\n\n"
+		      "\t\tIOReturn iig_ret = OSRunLocal((OS_OBJECT *)self, iig_method, %s_%s_run, "
+		      "&iig_frame);\n\n"
 		      "\t\tif (iig_ret == kIOReturnSuccess)\n"
 		      "\t\t\tiig_ret = iig_frame.iig_ret;\n"
 		      "\t\tif (iig_ret != kIOReturnSuccess)\n"
@@ -263,23 +276,25 @@ emit_remote_outputs(struct buffer *out, const struct method *m)
 			buffer_puts(out, ";\n");
 			break;
 		case F_STRUCT_OUT:
-			buffer_printf(out, "\t\tif (%s != NULL)\n\t\t\t*%s = *iig_out.%s;\n", p->name, p->name,
-				      p->name);
+			buffer_printf(out, "\t\tif (%s != NULL)\n\t\t\t*%s = *iig_out.%s;\n",
+				      p->name, p->name, p->name);
 			break;
 		case F_ARRAY_OUT: {
 			const struct param *count = &m->params[p->partner];
 
 			buffer_printf(out,
 				      "\t\tif (iig_out.%s != NULL)\n"
-				      "\t\t\tmemcpy(%s, iig_out.%s, (size_t)iig_out.iig_fixed.%s * sizeof(%s));\n"
+				      "\t\t\tmemcpy(%s, iig_out.%s, (size_t)iig_out.iig_fixed.%s * "
+				      "sizeof(%s));\n"
 				      "\t\t*%s = (%s)iig_out.iig_fixed.%s;\n",
-				      p->name, p->name, p->name, count->name, p->type, count->name, count->type,
-				      count->name);
+				      p->name, p->name, p->name, count->name, p->type, count->name,
+				      count->type, count->name);
 			break;
 		}
 		case F_OBJECT_OUT:
-			buffer_printf(out, "\t\t*%s = iig_out.%s;\n\t\tiig_reply_objects[%u] = NULL;\n", p->name,
-				      p->name, object++);
+			buffer_printf(out,
+				      "\t\t*%s = iig_out.%s;\n\t\tiig_reply_objects[%u] = NULL;\n",
+				      p->name, p->name, object++);
 			break;
 		default:
 			break;
@@ -301,15 +316,17 @@ emit_sync_call(struct buffer *out, const struct method *m)
 		buffer_printf(out, "\tuint64_t iig_content[%" PRIu64 "];\n", shape.reply_size / 8);
 	if (shape.reply_objects > 0)
 		buffer_printf(out, "\tOS_OBJECT *iig_reply_objects[%u];\n", shape.reply_objects);
-	buffer_printf(out, "\tstruct OSMessage iig_reply;\n\tstruct %s_%s_Out iig_out;\n\tIOReturn iig_ret;\n\n", c,
-		      m->name);
+	buffer_printf(out,
+		      "\tstruct OSMessage iig_reply;\n\tstruct %s_%s_Out iig_out;\n\tIOReturn "
+		      "iig_ret;\n\n",
+		      c, m->name);
 	if (shape.reply_objects > 0)
 		buffer_puts(out, "\tmemset(iig_reply_objects, 0, sizeof iig_reply_objects);\n");
 	buffer_puts(out, "\tmemset(&iig_out, 0, sizeof iig_out);\n");
 	for (size_t i = 0; i < m->n_params; i++)
 		if (m->params[i].form == F_ARRAY_OUT)
-			buffer_printf(out, "\tiig_out.iig_capacity_%s = (uint64_t)*%s;\n", m->params[i].name,
-				      m->params[m->params[i].partner].name);
+			buffer_printf(out, "\tiig_out.iig_capacity_%s = (uint64_t)*%s;\n",
+				      m->params[i].name, m->params[m->params[i].partner].name);
 	buffer_printf(out, "\tOSMessageInit(&iig_reply, %s, %s, %s, %u);\n",
 		      shape.reply_size > 0 ? "iig_content" : "NULL",
 		      shape.reply_size > 0 ? "sizeof iig_content" : "0",
@@ -348,14 +365,20 @@ emit_from(struct buffer *out, const struct method *m)
 
 	if (method_target(m) != NULL)
 		return;
-	buffer_printf(out, "%s\n%s_%s_From(const struct OSMetaClass *iig_from, %s *self", m->returns, c, m->name, c);
-	emit_params(out, m, true, false);
-	buffer_printf(out, ")\n{\n\tvoid (*iig_impl)(void) = OSMetaClassImplementation(iig_from, %s_%s_ID);\n", c,
-		      m->name);
+	buffer_printf(out, "%s\n%s_%s_From(const struct OSMetaClass *iig_from, %s *self",
+		      m->returns, c, m->name, c);
+	emit_params(out, m, true, PARAMS_POINTERS);
+	buffer_printf(
+		out,
+		")\n{\n\tvoid (*iig_impl)(void) = OSMetaClassImplementation(iig_from, %s_%s_ID);\n",
+		c, m->name);
 	if (method_takes_rpc(m))
 		buffer_puts(out, "\tIORPC iig_rpc;\n\n\tmemset(&iig_rpc, 0, sizeof iig_rpc);\n");
-	buffer_printf(out, "\n\tif (iig_impl == NULL)\n\t\treturn%s;\n\t%s((%s_%s_Function *)iig_impl)((OS_OBJECT *)self",
-		      m->is_void ? "" : " kIOReturnUnsupported", m->is_void ? "" : "return ", c, m->name);
+	buffer_printf(out,
+		      "\n\tif (iig_impl == NULL)\n\t\treturn%s;\n\t%s((%s_%s_Function "
+		      "*)iig_impl)((OS_OBJECT *)self",
+		      m->is_void ? "" : " kIOReturnUnsupported", m->is_void ? "" : "return ", c,
+		      m->name);
 	emit_args(out, m, true);
 	buffer_printf(out, "%s);\n}\n\n", method_takes_rpc(m) ? ", iig_rpc" : "");
 }
@@ -387,7 +410,8 @@ emit_async(struct buffer *out, const struct method *m)
 
 	buffer_printf(out,
 		      "struct %s_%s_Pending {\n\t%s_%s_Done *done;\n\tvoid *context;\n};\n\n"
-		      "static void\n%s_%s_done(void *iig_context, IOReturn iig_status, const struct OSMessage *iig_reply)\n{\n"
+		      "static void\n%s_%s_done(void *iig_context, IOReturn iig_status, const "
+		      "struct OSMessage *iig_reply)\n{\n"
 		      "\tstruct %s_%s_Pending iig_pending = *(struct %s_%s_Pending *)iig_context;\n"
 		      "\tstruct %s_%s_Out iig_out;\n\n"
 		      "\tfree(iig_context);\n"
@@ -395,8 +419,8 @@ emit_async(struct buffer *out, const struct method *m)
 		      c, n, c, n, c, n, c, n, c, n, c, n);
 	for (size_t i = 0; i < m->n_params; i++)
 		if (m->params[i].form == F_ARRAY_OUT)
-			buffer_printf(out, "\tiig_out.iig_capacity_%s = %" PRIu64 ";\n", m->params[i].name,
-				      m->params[i].bound);
+			buffer_printf(out, "\tiig_out.iig_capacity_%s = %" PRIu64 ";\n",
+				      m->params[i].name, m->params[i].bound);
 	buffer_printf(out,
 		      "\tif (iig_status == kIOReturnSuccess)\n"
 		      "\t\tiig_status = %s_%s_scatter(iig_reply, &iig_out);\n"
@@ -407,14 +431,19 @@ emit_async(struct buffer *out, const struct method *m)
 	emit_done_args(out, m);
 	buffer_printf(out, ");\n}\n\nIOReturn\n%s_%s_Async(%s *self", c, n, c);
 	for (size_t k = 0; k < m->n_params; k++)
-		if (!form_is_out(m->params[k].form))
-			buffer_printf(out, ", %s", m->params[k].text);
+		if (!form_is_out(m->params[k].form)) {
+			buffer_puts(out, ", ");
+			emit_param(out, &m->params[k], PARAMS_POINTERS);
+		}
 	buffer_printf(out, ", %s_%s_Done *iig_done, void *iig_context)\n{\n", c, n);
 	emit_checks(out, m, true);
-	buffer_puts(out, "\tif (((OS_OBJECT *)self)->remote == NULL)\n\t\treturn kIOReturnUnsupported;\n");
+	buffer_puts(
+		out,
+		"\tif (((OS_OBJECT *)self)->remote == NULL)\n\t\treturn kIOReturnUnsupported;\n");
 	emit_gather(out, m, true);
 	buffer_printf(out,
-		      "\tstruct %s_%s_Pending *iig_pending = (struct %s_%s_Pending *)malloc(sizeof *iig_pending);\n"
+		      "\tstruct %s_%s_Pending *iig_pending = (struct %s_%s_Pending *)malloc(sizeof "
+		      "*iig_pending);\n"
 		      "\tIOReturn iig_ret;\n\n"
 		      "\tif (iig_pending == NULL)\n"
 		      "\t\treturn kIOReturnNoMemory;\n"
@@ -425,10 +454,13 @@ emit_async(struct buffer *out, const struct method *m)
 		      "\t\tfree(iig_pending);\n"
 		      "\treturn iig_ret;\n}\n\n",
 		      c, n, c, n, c, n);
-	buffer_printf(out, "void\n%s_%s_Reply(struct OSReply *iig_reply, IOReturn iig_status", c, n);
+	buffer_printf(out, "void\n%s_%s_Reply(struct OSReply *iig_reply, IOReturn iig_status", c,
+		      n);
 	emit_out_params(out, m);
-	buffer_puts(out, ")\n{\n\tif (iig_status != kIOReturnSuccess) {\n"
-			 "\t\tOSReplySend(iig_reply, iig_status, NULL, 0, NULL, 0);\n\t\treturn;\n\t}\n");
+	buffer_puts(
+		out,
+		")\n{\n\tif (iig_status != kIOReturnSuccess) {\n"
+		"\t\tOSReplySend(iig_reply, iig_status, NULL, 0, NULL, 0);\n\t\treturn;\n\t}\n");
 	emit_respond(out, m, true);
 	buffer_puts(out, "}\n\n");
 }
@@ -446,7 +478,8 @@ emit_stub(struct buffer *out, const struct method *m)
 		const char *give = m->is_void ? "" : "return ";
 
 		if (!m->class->in_framework) {
-			buffer_printf(out, "#ifdef __cplusplus\n\t%s%s::%s_Impl(", give, c, m->name);
+			buffer_printf(out, "#ifdef __cplusplus\n\t%s%s::%s_Impl(", give, c,
+				      m->name);
 			emit_args(out, m, false);
 			buffer_puts(out, ");\n#else\n");
 		}
@@ -456,7 +489,7 @@ emit_stub(struct buffer *out, const struct method *m)
 		return;
 	}
 	buffer_printf(out, "typedef %s %s_%s_Function(OS_OBJECT *iig_self", m->returns, c, m->name);
-	emit_params(out, m, true, false);
+	emit_params(out, m, true, PARAMS_POINTERS);
 	buffer_printf(out, "%s);\n\n", method_takes_rpc(m) ? ", const IORPC rpc" : "");
 	emit_message_structs(out, m);
 	if (!m->is_void) {

@@ -70,7 +70,8 @@ scan_attribute(CXCursor cursor, CXCursor parent, CXClientData data)
 	(void)parent;
 	if (clang_getCursorKind(cursor) != CXCursor_AnnotateAttr)
 		return CXChildVisit_Continue;
-	unsigned flag = word_of_annotation(front_string(scan->front, clang_getCursorSpelling(cursor)), &value);
+	unsigned flag = word_of_annotation(
+		front_string(scan->front, clang_getCursorSpelling(cursor)), &value);
 
 	scan->flags |= flag;
 	if (value != NULL && scan->take != NULL)
@@ -125,18 +126,21 @@ text_between(struct front *front, CXSourceRange range, size_t *ret_begin, size_t
 	size_t begin = 0, end = 0;
 	const struct source *source = front_source(front, clang_getRangeStart(range), &begin);
 
-	if (source == NULL || front_source(front, clang_getRangeEnd(range), &end) != source || end < begin)
+	if (source == NULL || front_source(front, clang_getRangeEnd(range), &end) != source ||
+	    end < begin)
 		return NULL;
 	*ret_begin = begin;
 	*ret_end = end;
 	return source->text;
 }
 
-/* What a method returns, as written: the text before its name without the words about the method itself. */
+/* What a method returns, as written: the text before its name without the words about the method
+ * itself. */
 static const char *
 returns_text(struct front *front, const char *text, size_t length)
 {
-	static const char *const drop[] = {"virtual", "static", "inline", "constexpr", "explicit", "extern"};
+	static const char *const drop[] = {"virtual",   "static",   "inline",
+					   "constexpr", "explicit", "extern"};
 	const char *stripped = text_strip(front->model->arena, text, length, false);
 	struct buffer out = {0};
 
@@ -151,14 +155,15 @@ returns_text(struct front *front, const char *text, size_t length)
 			dropped |= word == strlen(drop[i]) && memcmp(stripped, drop[i], word) == 0;
 		if (word == 0)
 			word = 1;
-		if (!dropped && !(*stripped == ' ' && (out.length == 0 || out.text[out.length - 1] == ' ')))
+		if (!dropped &&
+		    !(*stripped == ' ' && (out.length == 0 || out.text[out.length - 1] == ' ')))
 			buffer_add(&out, stripped, word);
 		stripped += word;
 	}
 	while (out.length > 0 && out.text[out.length - 1] == ' ')
 		out.text[--out.length] = '\0';
-	const char *copy = arena_strdup(front->model->arena,
-					strncmp(out.text, "class ", 6) == 0 ? out.text + 6 : out.text);
+	const char *copy = arena_strdup(
+		front->model->arena, strncmp(out.text, "class ", 6) == 0 ? out.text + 6 : out.text);
 
 	buffer_fini(&out);
 	return copy;
@@ -183,8 +188,8 @@ find_root(const struct class *class, const struct method *method)
 		for (size_t i = 0; i < c->n_methods; i++) {
 			struct method *m = c->methods[i];
 
-			if (strcmp(m->name, method->name) == 0 && m->is_virtual && !m->is_template &&
-			    same_signature(m, method))
+			if (strcmp(m->name, method->name) == 0 && m->is_virtual &&
+			    !m->is_template && same_signature(m, method))
 				return m->root != NULL ? m->root : m;
 		}
 	}
@@ -197,7 +202,8 @@ add_method(struct front *front, struct class *class, CXCursor cursor, bool is_te
 	struct arena *arena = front->model->arena;
 	struct method *m = arena_alloc(arena, sizeof *m);
 	size_t name_at = 0, begin = 0, end = 0, close;
-	const struct source *source = front_source(front, clang_getCursorLocation(cursor), &name_at);
+	const struct source *source =
+		front_source(front, clang_getCursorLocation(cursor), &name_at);
 	const char *text = text_between(front, clang_getCursorExtent(cursor), &begin, &end);
 
 	if (source == NULL || text == NULL)
@@ -216,7 +222,8 @@ add_method(struct front *front, struct class *class, CXCursor cursor, bool is_te
 
 		m->is_variadic = clang_isFunctionTypeVariadic(type) != 0;
 		m->is_void = clang_getCanonicalType(result).kind == CXType_Void;
-		m->returns_exact = front_string(front, clang_getTypeSpelling(clang_getCanonicalType(result)));
+		m->returns_exact =
+			front_string(front, clang_getTypeSpelling(clang_getCanonicalType(result)));
 	}
 	m->returns = returns_text(front, text + begin, name_at - begin);
 
@@ -292,12 +299,12 @@ scan_member(CXCursor cursor, CXCursor parent, CXClientData data)
 	case CXCursor_CXXBaseSpecifier:
 		if (scan->n_bases++ == 0)
 			class->base_name = front_string(
-				front, clang_getCursorSpelling(clang_getTypeDeclaration(
-					       clang_getCanonicalType(clang_getCursorType(cursor)))));
+				front,
+				clang_getCursorSpelling(clang_getTypeDeclaration(
+					clang_getCanonicalType(clang_getCursorType(cursor)))));
 		else if (class->in_main)
 			diag_add(diags, front_where(front, cursor), IIG_MULTIPLE_BASES,
-				 "class %s has more than one base class",
-				 class->name);
+				 "class %s has more than one base class", class->name);
 		break;
 	case CXCursor_CXXMethod:
 		if (class->base == NULL && class->base_name != NULL)
@@ -309,8 +316,9 @@ scan_member(CXCursor cursor, CXCursor parent, CXClientData data)
 		break;
 	case CXCursor_FieldDecl:
 		diag_add(diags, front_where(front, cursor), IIG_DATA_MEMBER,
-			 "%s is a data member; put it into struct %s_IVars and reach it as ivars->%s", name,
-			 class->name, name);
+			 "%s is a data member; put it into struct %s_IVars and reach it as "
+			 "ivars->%s",
+			 name, class->name, name);
 		break;
 	case CXCursor_VarDecl: {
 		size_t begin, end;
@@ -320,7 +328,8 @@ scan_member(CXCursor cursor, CXCursor parent, CXClientData data)
 			add_extra(front, class, cursor);
 		else
 			diag_add(diags, front_where(front, cursor), IIG_DATA_MEMBER,
-				 "%s is a static data member; make it a static variable of your source file, "
+				 "%s is a static data member; make it a static variable of your "
+				 "source file, "
 				 "or constexpr if it is a constant",
 				 name);
 		break;
@@ -328,18 +337,19 @@ scan_member(CXCursor cursor, CXCursor parent, CXClientData data)
 	case CXCursor_Constructor:
 	case CXCursor_Destructor:
 		diag_add(diags, front_where(front, cursor), IIG_CONSTRUCTOR,
-			 "class %s declares a constructor or destructor",
-			 class->name);
+			 "class %s declares a constructor or destructor", class->name);
 		break;
 	case CXCursor_ConversionFunction:
 		diag_add(diags, front_where(front, cursor), IIG_CONSTRUCTOR,
-			 "class %s declares a conversion; make it a LOCALONLY method with a name", class->name);
+			 "class %s declares a conversion; make it a LOCALONLY method with a name",
+			 class->name);
 		break;
 	case CXCursor_StructDecl:
 	case CXCursor_UnionDecl:
 		if (clang_Cursor_isAnonymousRecordDecl(cursor)) {
 			diag_add(diags, front_where(front, cursor), IIG_DATA_MEMBER,
-				 "an anonymous structure or union is a data member; put it into struct %s_IVars",
+				 "an anonymous structure or union is a data member; put it into "
+				 "struct %s_IVars",
 				 class->name);
 			break;
 		}
@@ -347,8 +357,7 @@ scan_member(CXCursor cursor, CXCursor parent, CXClientData data)
 		break;
 	case CXCursor_ClassDecl:
 		diag_add(diags, front_where(front, cursor), IIG_NAMESPACE,
-			 "class %s is declared in class %s", name,
-			 class->name);
+			 "class %s is declared in class %s", name, class->name);
 		break;
 	case CXCursor_EnumDecl:
 	case CXCursor_TypedefDecl:
@@ -382,7 +391,8 @@ add_class(struct front *front, CXCursor cursor, const struct source *source, boo
 	clang_visitChildren(cursor, scan_member, &scan);
 	if (class->base == NULL && class->base_name != NULL)
 		class->base = model_class(model, class->base_name);
-	class->is_root_base = class->base_name != NULL && strcmp(class->base_name, "OSMetaClassBase") == 0;
+	class->is_root_base =
+		class->base_name != NULL && strcmp(class->base_name, "OSMetaClassBase") == 0;
 	return class;
 }
 
@@ -390,7 +400,8 @@ add_class(struct front *front, CXCursor cursor, const struct source *source, boo
  * The file
  */
 
-/* Offset past the ';' that ends a declaration whose extent ends at @p at, or 0. @p only: nothing may be between. */
+/* Offset past the ';' that ends a declaration whose extent ends at @p at, or 0. @p only: nothing
+ * may be between. */
 static size_t
 past_semicolon(const struct source *source, size_t at, bool only)
 {
@@ -435,7 +446,8 @@ is_known(const char *const *names, size_t count, const char *name)
 }
 
 static void
-top_class(struct front *front, CXCursor cursor, const struct source *source, size_t begin, size_t end, bool nested)
+top_class(struct front *front, CXCursor cursor, const struct source *source, size_t begin,
+	  size_t end, bool nested)
 {
 	struct model *model = front->model;
 	bool in_main = source != NULL && source == &front->sources.items[0];
@@ -464,7 +476,8 @@ top_class(struct front *front, CXCursor cursor, const struct source *source, siz
 
 	if (!in_main)
 		return;
-	struct piece *piece = add_piece(front, PIECE_CLASS, begin, past_semicolon(source, end, false));
+	struct piece *piece =
+		add_piece(front, PIECE_CLASS, begin, past_semicolon(source, end, false));
 
 	if (piece != NULL)
 		piece->class = class;
@@ -495,7 +508,8 @@ scan_top(CXCursor cursor, CXCursor parent, CXClientData data)
 	case CXCursor_ClassTemplate:
 		if (in_main)
 			diag_add(front->model->diags, front_where(front, cursor), IIG_TEMPLATE,
-				 "a class template cannot be an interface; #if !__IIG hides it from iig");
+				 "a class template cannot be an interface; #if !__IIG hides it "
+				 "from iig");
 		break;
 	case CXCursor_Namespace: {
 		struct top_scan inner = {front, true};
@@ -506,7 +520,8 @@ scan_top(CXCursor cursor, CXCursor parent, CXClientData data)
 	}
 	case CXCursor_LinkageSpec:
 	case CXCursor_UnexposedDecl:
-		/* extern "C" { … }: forward declarations of classes are found in it, definitions too. */
+		/* extern "C" { … }: forward declarations of classes are found in it, definitions
+		 * too. */
 		if (source == NULL || in_main)
 			clang_visitChildren(cursor, scan_top, scan);
 		break;
@@ -521,7 +536,8 @@ scan_top(CXCursor cursor, CXCursor parent, CXClientData data)
 			for (const char *c = name; *c != '\0'; c++)
 				plain &= text_is_word(*c);
 			size_t stop = past_semicolon(source, end, false);
-			struct piece *piece = plain ? add_piece(front, PIECE_TAG, stop, stop) : NULL;
+			struct piece *piece =
+				plain ? add_piece(front, PIECE_TAG, stop, stop) : NULL;
 
 			if (piece != NULL) {
 				piece->name = name;
@@ -564,7 +580,8 @@ take_diagnostics(struct front *front, CXTranslationUnit unit)
 			struct where where = where_of(front, clang_getDiagnosticLocation(d));
 			bool is_include = strstr(text, "file not found") != NULL;
 
-			/* What follows from a missing file is noise: the first pass tells those alone. */
+			/* What follows from a missing file is noise: the first pass tells those
+			 * alone. */
 			if (clang_getDiagnosticSeverity(d) < CXDiagnostic_Error) {
 				/* not an error */
 			} else if (is_include && pass == 0) {
@@ -573,7 +590,8 @@ take_diagnostics(struct front *front, CXTranslationUnit unit)
 					 "%s; add -I with the folder that holds it", text);
 			} else if (pass == 1 && strstr(text, "'override'") != NULL) {
 				diag_add(diags, where, IIG_OVERRIDES_NOTHING,
-					 "marked override, but no base class has a virtual method of this name "
+					 "marked override, but no base class has a virtual method "
+					 "of this name "
 					 "with these types");
 			} else if (pass == 1) {
 				diag_add(diags, where, IIG_SYNTAX, "%s", text);
@@ -590,9 +608,16 @@ parse(struct front *front, CXIndex index, const struct options *options)
 	struct CXUnsavedFile *files = arena_alloc(arena, front->sources.count * sizeof *files);
 	const char **args = NULL;
 	size_t n_args = 0;
-	static const char *const fixed[] = {"-x", "c++", "-std=gnu++20", "-fblocks", "-D__IIG=1", "-w",
-					    "-D__IIG_ATTRIBUTES_DEFINED__=1", "-D_GNU_SOURCE",
-					    "-fno-delayed-template-parsing", "-ferror-limit=0"};
+	static const char *const fixed[] = {"-x",
+					    "c++",
+					    "-std=gnu++20",
+					    "-fblocks",
+					    "-D__IIG=1",
+					    "-w",
+					    "-D__IIG_ATTRIBUTES_DEFINED__=1",
+					    "-D_GNU_SOURCE",
+					    "-fno-delayed-template-parsing",
+					    "-ferror-limit=0"};
 
 	for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
 		*ARENA_PUSH(arena, args, n_args) = fixed[i];
@@ -626,13 +651,15 @@ front_parse(struct model *model, const struct options *options)
 	CXTranslationUnit unit = parse(&front, index, options);
 
 	if (unit == NULL) {
-		diag_add(model->diags, (struct where){0}, IIG_INPUT, "clang cannot parse %s", options->def);
+		diag_add(model->diags, (struct where){0}, IIG_INPUT, "clang cannot parse %s",
+			 options->def);
 	} else {
 		struct top_scan scan = {&front, false};
 
 		take_diagnostics(&front, unit);
 		clang_getInclusions(unit, take_inclusion, &front);
-		/* After an error of clang's, types are guesses: nothing that rests on them is worth telling. */
+		/* After an error of clang's, types are guesses: nothing that rests on them is worth
+		 * telling. */
 		if (model->diags->count == 0)
 			clang_visitChildren(clang_getTranslationUnitCursor(unit), scan_top, &scan);
 		clang_disposeTranslationUnit(unit);

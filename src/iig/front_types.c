@@ -170,7 +170,8 @@ take_struct(struct front *front, struct param *param, CXType type)
 		return false;
 	}
 	if (align > 8) {
-		refuse(param, IIG_ALIGNMENT, "a structure that needs an alignment of more than 8 bytes");
+		refuse(param, IIG_ALIGNMENT,
+		       "a structure that needs an alignment of more than 8 bytes");
 		return false;
 	}
 	param->size = (uint64_t)size;
@@ -203,7 +204,8 @@ classify_pointer(struct front *front, struct param *param, CXType type)
 {
 	CXType pointee = clang_getPointeeType(clang_getCanonicalType(type));
 	CXType c = clang_getCanonicalType(pointee);
-	/* The pointee as written, so that its typedef name is kept when the pointer itself is not one. */
+	/* The pointee as written, so that its typedef name is kept when the pointer itself is not
+	 * one. */
 	CXType written = type.kind == CXType_Pointer ? clang_getPointeeType(type) : pointee;
 	bool is_const = clang_isConstQualifiedType(c) != 0, plain;
 	const char *class = object_class(front, c, &plain);
@@ -211,7 +213,8 @@ classify_pointer(struct front *front, struct param *param, CXType type)
 	if (class != NULL) {
 		param->type = class;
 		if (plain)
-			refuse(param, IIG_NOT_AN_OBJECT, "a pointer to a class that does not derive from OSObject");
+			refuse(param, IIG_NOT_AN_OBJECT,
+			       "a pointer to a class that does not derive from OSObject");
 		else
 			param->form = F_OBJECT_IN;
 		return;
@@ -230,7 +233,8 @@ classify_pointer(struct front *front, struct param *param, CXType type)
 		if (class == NULL) {
 			refuse(param, IIG_POINTER_DEPTH, "a pointer to a pointer");
 		} else if (plain) {
-			refuse(param, IIG_NOT_AN_OBJECT, "a pointer to a class that does not derive from OSObject");
+			refuse(param, IIG_NOT_AN_OBJECT,
+			       "a pointer to a class that does not derive from OSObject");
 		} else if (is_const) {
 			refuse(param, IIG_VALUE_OUT_CONST, "an output that is const");
 		} else {
@@ -266,10 +270,12 @@ static void
 classify_array(struct front *front, struct param *param, CXType type)
 {
 	CXType canonical = clang_getCanonicalType(type);
-	CXType element = clang_getArrayElementType(type.kind == CXType_ConstantArray ? type : canonical);
+	CXType element =
+		clang_getArrayElementType(type.kind == CXType_ConstantArray ? type : canonical);
 	CXType c = clang_getCanonicalType(clang_getArrayElementType(canonical));
 	/* const of a typedef that names an array stands on the array. */
-	bool is_const = clang_isConstQualifiedType(c) != 0 || clang_isConstQualifiedType(type) != 0 ||
+	bool is_const = clang_isConstQualifiedType(c) != 0 ||
+			clang_isConstQualifiedType(type) != 0 ||
 			clang_isConstQualifiedType(canonical) != 0;
 	bool plain;
 	long long bound = clang_getArraySize(canonical);
@@ -285,7 +291,9 @@ classify_array(struct front *front, struct param *param, CXType type)
 		if (class == NULL) {
 			refuse(param, IIG_POINTER_DEPTH, "an array of pointers");
 		} else if (plain) {
-			refuse(param, IIG_NOT_AN_OBJECT, "an array of pointers to a class that does not derive from OSObject");
+			refuse(param, IIG_NOT_AN_OBJECT,
+			       "an array of pointers to a class that does not derive from "
+			       "OSObject");
 		} else if (!is_const) {
 			refuse(param, IIG_POINTER_DEPTH, "an array of objects that is not const");
 		} else {
@@ -431,7 +439,8 @@ take_value(void *context, unsigned flag, const char *value)
 }
 
 static void
-param_text(struct front *front, struct param *param, const char *written, size_t length, CXType type)
+param_text(struct front *front, struct param *param, const char *written, size_t length,
+	   CXType type)
 {
 	struct arena *arena = front->model->arena;
 	const char *full;
@@ -439,7 +448,8 @@ param_text(struct front *front, struct param *param, const char *written, size_t
 	if (written != NULL)
 		full = drop_class_key(front, text_strip(arena, written, length, false));
 	else
-		full = arena_printf(arena, "%s %s", front_string(front, clang_getTypeSpelling(type)),
+		full = arena_printf(arena, "%s %s",
+				    front_string(front, clang_getTypeSpelling(type)),
 				    param->is_named ? param->name : "");
 	size_t plain = without_default(full);
 
@@ -457,12 +467,13 @@ param_text(struct front *front, struct param *param, const char *written, size_t
 }
 
 void
-front_params(struct front *front, CXCursor cursor, const struct source *source, size_t open, struct method *method,
-	     size_t *ret_close)
+front_params(struct front *front, CXCursor cursor, const struct source *source, size_t open,
+	     struct method *method, size_t *ret_close)
 {
 	struct arena *arena = front->model->arena;
 	int n = clang_Cursor_getNumArguments(cursor);
-	size_t close = text_match(source->text, source->length, open), end = close - 1, at = open + 1, found = 0;
+	size_t close = text_match(source->text, source->length, open), end = close - 1,
+	       at = open + 1, found = 0;
 
 	*ret_close = close;
 	for (size_t i = at; i < end; found++)
@@ -481,7 +492,8 @@ front_params(struct front *front, CXCursor cursor, const struct source *source, 
 		if (!param->is_named)
 			param->name = arena_printf(arena, "arg%d", i);
 		param->attributes = front_attributes(front, argument, take_value, param);
-		param->exact = front_string(front, clang_getTypeSpelling(clang_getCanonicalType(type)));
+		param->exact =
+			front_string(front, clang_getTypeSpelling(clang_getCanonicalType(type)));
 		param_text(front, param, by_text ? source->text + at : NULL, stop - at, type);
 		classify(front, param, type);
 		at = stop + 1;

@@ -15,7 +15,8 @@ static const char usage[] =
 	"  --def FILE             the .iig file\n"
 	"  --header FILE          header to write\n"
 	"  --impl FILE            glue source to write\n"
-	"  --framework-name NAME  the classes are a framework's: implemented in C, included as <NAME/X.h>\n"
+	"  --framework-name NAME  the classes are a framework's: implemented in C, included as "
+	"<NAME/X.h>\n"
 	"  -I DIR, -D NAME[=V], -isystem DIR, -U NAME\n"
 	"                         as for a compiler; -- passes all that follows to clang\n"
 	"  --json FILE            write the checked model (- for standard output)\n"
@@ -24,17 +25,20 @@ static const char usage[] =
 	"  --check                report mistakes, write nothing\n"
 	"  --help, --version\n"
 	"\n"
-	"Errors are told as FILE:LINE:COLUMN: error[IIGnnn]: TEXT; `dext explain IIGnnn` tells more. On an error\n"
+	"Errors are told as FILE:LINE:COLUMN: error[IIGnnn]: TEXT; `dext explain IIGnnn` tells "
+	"more. On an error\n"
 	"nothing is written. Exit status: 0 done, 1 mistakes in the .iig, 2 wrong usage.\n";
 
 static int
 wrong_usage(const char *what, const char *argument)
 {
-	fprintf(stderr, "iig: %s%s%s; see iig --help\n", what, argument[0] != '\0' ? " " : "", argument);
+	fprintf(stderr, "iig: %s%s%s; see iig --help\n", what, argument[0] != '\0' ? " " : "",
+		argument);
 	return 2;
 }
 
-/* Value of option @p name at argv[*i]: the next word, or what stands after '='. NULL: not that option. */
+/* Value of option @p name at argv[*i]: the next word, or what stands after '='. NULL: not that
+ * option. */
 static const char *
 option_value(char **argv, int argc, int *i, const char *name)
 {
@@ -65,9 +69,9 @@ parse_options(struct arena *arena, int argc, char **argv, struct options *option
 			const char *name;
 			const char **value;
 		} files[] = {
-			{"--def", &options->def},	{"--header", &options->header},
-			{"--impl", &options->impl},	{"--framework-name", &options->framework},
-			{"--json", &options->json},	{"--depfile", &options->depfile},
+			{"--def", &options->def},   {"--header", &options->header},
+			{"--impl", &options->impl}, {"--framework-name", &options->framework},
+			{"--json", &options->json}, {"--depfile", &options->depfile},
 		};
 		const char *value = NULL;
 		bool taken = false;
@@ -92,7 +96,8 @@ parse_options(struct arena *arena, int argc, char **argv, struct options *option
 				else if (strcmp(argv[i], "-I") == 0 && i + 1 < argc)
 					add_include_dir(arena, options, argv[++i]);
 				else
-					*ARENA_PUSH(arena, options->clang_args, options->n_clang_args) = argv[i];
+					*ARENA_PUSH(arena, options->clang_args,
+						    options->n_clang_args) = argv[i];
 			}
 		} else if (strcmp(argv[i], "-I") == 0 && i + 1 < argc) {
 			add_include_dir(arena, options, argv[++i]);
@@ -111,7 +116,8 @@ parse_options(struct arena *arena, int argc, char **argv, struct options *option
 	}
 	if (options->def == NULL)
 		return wrong_usage("--def is missing", "");
-	if (!*ret_check && options->json == NULL && (options->header == NULL || options->impl == NULL))
+	if (!*ret_check && options->json == NULL &&
+	    (options->header == NULL || options->impl == NULL))
 		return wrong_usage("--header and --impl are missing", "");
 	if (options->impl != NULL && options->header == NULL)
 		return wrong_usage("--header is missing: the glue includes it", "");
@@ -137,7 +143,8 @@ write_temporary(struct diags *diags, struct output *output)
 	FILE *file = fopen(output->temporary, "wxe");
 	int error = file == NULL ? errno : 0;
 
-	if (file != NULL && fwrite(output->buffer.text, 1, output->buffer.length, file) != output->buffer.length)
+	if (file != NULL &&
+	    fwrite(output->buffer.text, 1, output->buffer.length, file) != output->buffer.length)
 		error = errno != 0 ? errno : EIO;
 	if (file != NULL && fclose(file) != 0 && error == 0)
 		error = errno;
@@ -145,7 +152,8 @@ write_temporary(struct diags *diags, struct output *output)
 		return true;
 	if (file == NULL)
 		output->temporary = NULL;
-	diag_add(diags, (struct where){0}, IIG_OUTPUT, "cannot write %s: %s", output->path, strerror(error));
+	diag_add(diags, (struct where){0}, IIG_OUTPUT, "cannot write %s: %s", output->path,
+		 strerror(error));
 	return false;
 }
 
@@ -165,8 +173,8 @@ write_outputs(struct diags *diags, struct output *outputs, size_t count)
 		if (good && strcmp(o->path, "-") == 0) {
 			fwrite(o->buffer.text, 1, o->buffer.length, stdout);
 		} else if (good && rename(o->temporary, o->path) != 0) {
-			diag_add(diags, (struct where){0}, IIG_OUTPUT, "cannot write %s: %s", o->path,
-				 strerror(errno));
+			diag_add(diags, (struct where){0}, IIG_OUTPUT, "cannot write %s: %s",
+				 o->path, strerror(errno));
 			good = false;
 		}
 		if (!good && o->temporary != NULL)
@@ -198,7 +206,10 @@ static int
 compile(struct arena *arena, const struct options *options, bool check_only)
 {
 	struct diags diags = {.arena = arena};
-	struct model model = {.arena = arena, .diags = &diags, .def = options->def, .framework = options->framework};
+	struct model model = {.arena = arena,
+			      .diags = &diags,
+			      .def = options->def,
+			      .framework = options->framework};
 	enum { HEADER, IMPL, JSON, DEPFILE, N_OUTPUTS };
 	struct output outputs[N_OUTPUTS] = {0};
 
@@ -211,7 +222,8 @@ compile(struct arena *arena, const struct options *options, bool check_only)
 		outputs[JSON].path = options->json;
 		outputs[DEPFILE].path = options->depfile;
 		emit_header(&model, &outputs[HEADER].buffer);
-		emit_impl(&model, options->header != NULL ? options->header : "", &outputs[IMPL].buffer);
+		emit_impl(&model, options->header != NULL ? options->header : "",
+			  &outputs[IMPL].buffer);
 		emit_json(&model, &outputs[JSON].buffer);
 		emit_depfile(&model, options, &outputs[DEPFILE].buffer);
 		(void)write_outputs(&diags, outputs, N_OUTPUTS); /* told in diags */

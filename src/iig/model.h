@@ -4,8 +4,8 @@
 
 /**
  * @file model.h
- * @brief What one .iig says: built by front.c, completed and judged by check.c, read by the emitters.
- * Every pointer is borrowed from the run's arena.
+ * @brief What one .iig says: built by front.c, completed and judged by check.c, read by the
+ * emitters. Every pointer is borrowed from the run's arena.
  */
 
 #include "diag.h"
@@ -54,66 +54,69 @@ struct class;
 struct method;
 
 struct param {
-	const char *name;     /* as declared, or made up */
-	const char *text;     /* the declarator as written, without attributes and default */
-	const char *full;     /* the same with its default: what C++ declares */
-	const char *type;     /* scalar, struct or element type without const; objects: the class's name */
-	const char *wire;     /* type of its field in the fixed part of a message */
-	const char *canon;    /* its part in the canonical signature */
-	const char *exact;    /* canonical C++ type, for comparing signatures */
-	const char *type_of;  /* TYPE() on the parameter, or NULL */
-	const char *refusal;  /* F_LOCAL: what it is, for the sentence */
-	const char *fix;      /* F_LOCAL: what to write instead */
+	const char *name; /* as declared, or made up */
+	const char *text; /* the declarator as written, without attributes and default */
+	const char *full; /* the same with its default: what C++ declares */
+	const char
+		*type; /* scalar, struct or element type without const; objects: the class's name */
+	const char *wire;    /* type of its field in the fixed part of a message */
+	const char *canon;   /* its part in the canonical signature */
+	const char *exact;   /* canonical C++ type, for comparing signatures */
+	const char *type_of; /* TYPE() on the parameter, or NULL */
+	const char *refusal; /* F_LOCAL: what it is, for the sentence */
+	const char *fix;     /* F_LOCAL: what to write instead */
 	int refusal_id;
 	enum form form;
 	unsigned attributes;
-	uint64_t size;        /* of type, in bytes */
-	uint64_t bound;       /* N of arrays and strings */
-	int partner;          /* array: index of its count; count: of its array; else -1 */
+	uint64_t size;  /* of type, in bytes */
+	uint64_t bound; /* N of arrays and strings */
+	int partner;    /* array: index of its count; count: of its array; else -1 */
 	bool is_bool;
-	bool is_integer;      /* could be a count */
+	bool is_integer; /* could be a count */
 	bool is_named;
 	struct where where;
 };
 
 struct method {
-	struct class *class;    /* that it is emitted for (EXTENDS: the extended one) */
+	struct class *class; /* that it is emitted for (EXTENDS: the extended one) */
 	const char *name;
-	const char *returns;    /* as written */
+	const char *returns; /* as written */
 	const char *returns_exact;
-	const char *body;       /* inline body with its braces, or NULL */
-	const char *raw;        /* whole declaration without attributes: IIG_INLINE, templates */
-	const char *cname;      /* IIG_CNAME or NULL */
-	const char *queue;      /* QUEUENAME or NULL */
-	const char *type_of;    /* TYPE() as written, or NULL */
+	const char *body;         /* inline body with its braces, or NULL */
+	const char *raw;          /* whole declaration without attributes: IIG_INLINE, templates */
+	const char *cname;        /* IIG_CNAME or NULL */
+	const char *queue;        /* QUEUENAME or NULL */
+	const char *type_of;      /* TYPE() as written, or NULL */
 	struct method *prototype; /* that TYPE() names */
-	struct method *root;    /* the method that introduced what this overrides, or NULL */
+	struct method *root;      /* the method that introduced what this overrides, or NULL */
 	struct param *params;
 	size_t n_params;
 	unsigned attributes;
-	uint64_t id;            /* of its own signature */
-	bool is_virtual, is_static, is_const, is_pure, is_template, is_variadic, is_void, has_override;
+	uint64_t id; /* of its own signature */
+	bool is_virtual, is_static, is_const, is_pure, is_template, is_variadic, is_void,
+		has_override;
 	bool from_extends;
 	struct where where;
 };
 
-struct class {
+struct class
+{
 	const char *name;
-	const char *base_name;  /* NULL: no base */
-	struct class *base;     /* NULL: OSMetaClassBase, or unknown */
-	const char *extends;    /* EXTENDS() or NULL */
+	const char *base_name;   /* NULL: no base */
+	struct class *base;      /* NULL: OSMetaClassBase, or unknown */
+	const char *extends;     /* EXTENDS() or NULL */
 	struct method **methods; /* in declared order */
 	size_t n_methods;
-	const char **extras;    /* nested types and constants, C++ text */
+	const char **extras; /* nested types and constants, C++ text */
 	size_t n_extras;
-	const char *text;       /* path of its file */
+	const char *text; /* path of its file */
 	unsigned attributes;
-	size_t begin, end;      /* bytes of the main file that its definition covers */
+	size_t begin, end; /* bytes of the main file that its definition covers */
 	bool in_main;
-	bool in_framework;      /* ours (C functions for local methods), not a driver's */
-	bool derives_object;    /* OSObject is at the end of its chain */
+	bool in_framework;   /* ours (C functions for local methods), not a driver's */
+	bool derives_object; /* OSObject is at the end of its chain */
 	bool derives_service;
-	bool is_root_base;      /* base is OSMetaClassBase */
+	bool is_root_base; /* base is OSMetaClassBase */
 	struct where where;
 };
 
@@ -122,25 +125,25 @@ enum piece_kind { PIECE_CLASS, PIECE_FORWARD, PIECE_TAG };
 struct piece {
 	enum piece_kind kind;
 	size_t begin, end;
-	struct class *class;    /* PIECE_CLASS; NULL: EXTENDS, nothing is emitted */
-	const char *name;       /* forward class, or tag */
-	const char *tag;        /* PIECE_TAG: struct, union, enum: end is where its typedef goes */
+	struct class *class; /* PIECE_CLASS; NULL: EXTENDS, nothing is emitted */
+	const char *name;    /* forward class, or tag */
+	const char *tag;     /* PIECE_TAG: struct, union, enum: end is where its typedef goes */
 };
 
 struct model {
-	struct arena *arena;    /* borrowed */
-	struct diags *diags;    /* borrowed */
-	const char *def;        /* --def */
-	const char *framework;  /* --framework-name or NULL */
-	const char *text;       /* main file */
+	struct arena *arena;   /* borrowed */
+	struct diags *diags;   /* borrowed */
+	const char *def;       /* --def */
+	const char *framework; /* --framework-name or NULL */
+	const char *text;      /* main file */
 	size_t length;
 	struct class **classes; /* all that were seen, bases before derived */
 	size_t n_classes;
-	struct piece *pieces;   /* ascending, not overlapping */
+	struct piece *pieces; /* ascending, not overlapping */
 	size_t n_pieces;
 	const char **serializable; /* classes that cross by value */
 	size_t n_serializable;
-	const char **inputs;    /* every file that was read */
+	const char **inputs; /* every file that was read */
 	size_t n_inputs;
 };
 

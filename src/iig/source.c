@@ -29,7 +29,8 @@ word_at(const char *text, size_t length, bool *ret_argument)
 		length -= 4;
 	}
 	for (int i = 0; i < N_WORDS; i++) {
-		if (strlen(words[i].spelling) != length || memcmp(words[i].spelling, text, length) != 0)
+		if (strlen(words[i].spelling) != length ||
+		    memcmp(words[i].spelling, text, length) != 0)
 			continue;
 		if (words[i].house && !is_long)
 			return 0;
@@ -48,11 +49,16 @@ words_define(struct arena *arena, const char ***args, size_t *count)
 		for (int is_long = words[i].house; is_long <= 1; is_long++) {
 			const char *prefix = is_long ? "IIG_" : "";
 
-			*ARENA_PUSH(arena, *args, *count) = words[i].argument
-				? arena_printf(arena, "-D%s%s(x)=__attribute__((annotate(\"iig:%s=\" #x)))",
-					       prefix, s, s)
-				: arena_printf(arena, "-D%s%s=__attribute__((annotate(\"iig:%s\")))",
-					       prefix, s, s);
+			*ARENA_PUSH(arena, *args, *count) =
+				words[i].argument
+					? arena_printf(arena,
+						       "-D%s%s(x)=__attribute__((annotate(\"iig:%s="
+						       "\" #x)))",
+						       prefix, s, s)
+					: arena_printf(
+						  arena,
+						  "-D%s%s=__attribute__((annotate(\"iig:%s\")))",
+						  prefix, s, s);
 		}
 	}
 }
@@ -69,7 +75,8 @@ word_of_annotation(const char *annotation, const char **ret_value)
 	if (annotation[length] == '=')
 		*ret_value = annotation + length + 1;
 	for (int i = 0; i < N_WORDS; i++)
-		if (strlen(words[i].spelling) == length && memcmp(words[i].spelling, annotation, length) == 0)
+		if (strlen(words[i].spelling) == length &&
+		    memcmp(words[i].spelling, annotation, length) == 0)
 			return words[i].flag;
 	return 0;
 }
@@ -223,7 +230,8 @@ directive_is_condition(const char *text, size_t length, size_t at, size_t *ret_a
 	       directive_is(text, length, at, "elif", ret_after);
 }
 
-/* KERNEL is an attribute to clang, so `#if KERNEL` would not parse: there it is an undefined name. */
+/* KERNEL is an attribute to clang, so `#if KERNEL` would not parse: there it is an undefined name.
+ */
 static char *
 mask(struct arena *arena, const char *text, size_t length)
 {
@@ -284,11 +292,13 @@ text_pass(struct buffer *out, const char *text, size_t length)
 			    directive_is(text, length, at, "import", &after)) {
 				size_t dot = after;
 
-				while (dot + 5 <= end && (memcmp(text + dot, ".iig", 4) != 0 ||
-							  (text[dot + 4] != '>' && text[dot + 4] != '"')))
+				while (dot + 5 <= end &&
+				       (memcmp(text + dot, ".iig", 4) != 0 ||
+					(text[dot + 4] != '>' && text[dot + 4] != '"')))
 					dot++;
 				if (dot + 5 <= end) {
-					buffer_printf(out, "#include%.*s.h", (int)(dot - after), text + after);
+					buffer_printf(out, "#include%.*s.h", (int)(dot - after),
+						      text + after);
 					at = dot + 4;
 				}
 				buffer_add(out, text + at, end - at);
@@ -300,16 +310,19 @@ text_pass(struct buffer *out, const char *text, size_t length)
 					size_t stop = word_end(text, end, i);
 
 					if (stop == i) {
-						if (!isspace((unsigned char)text[i]) && text[i] != '(')
+						if (!isspace((unsigned char)text[i]) &&
+						    text[i] != '(')
 							is_defined = false;
 						buffer_add(out, text + i++, 1);
 						continue;
 					}
-					if (!is_defined && stop - i == 5 && memcmp(text + i, "__IIG", 5) == 0)
+					if (!is_defined && stop - i == 5 &&
+					    memcmp(text + i, "__IIG", 5) == 0)
 						buffer_puts(out, "0");
 					else
 						buffer_add(out, text + i, stop - i);
-					is_defined = stop - i == 7 && memcmp(text + i, "defined", 7) == 0;
+					is_defined = stop - i == 7 &&
+						     memcmp(text + i, "defined", 7) == 0;
 					i = stop;
 				}
 			} else {
@@ -339,7 +352,8 @@ text_implementation(struct buffer *out, const char *text, size_t length)
 			end++;
 		size_t first = at;
 
-		while (first < end && (isspace((unsigned char)text[first]) || strchr("/*!", text[first]) != NULL))
+		while (first < end &&
+		       (isspace((unsigned char)text[first]) || strchr("/*!", text[first]) != NULL))
 			first++;
 		size_t rest = end - first;
 
@@ -353,7 +367,8 @@ text_implementation(struct buffer *out, const char *text, size_t length)
 			/* A comment's own stars are no code. */
 			while (star < end && isspace((unsigned char)text[star]))
 				star++;
-			if (star < end && text[star] == '*' && (star + 1 == end || text[star + 1] == ' '))
+			if (star < end && text[star] == '*' &&
+			    (star + 1 == end || text[star + 1] == ' '))
 				at = star + 1;
 			buffer_add(out, text + at, end - at);
 			buffer_puts(out, "\n");
@@ -397,18 +412,19 @@ is_file(const char *path)
 	return stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
-static void load(struct model *model, const struct options *options, struct sources *sources, const char *path,
-		 bool in_framework);
+static void load(struct model *model, const struct options *options, struct sources *sources,
+		 const char *path, bool in_framework);
 
 static void
-load_include(struct model *model, const struct options *options, struct sources *sources, const char *from,
-	     const char *name, size_t length, bool angled, bool in_framework)
+load_include(struct model *model, const struct options *options, struct sources *sources,
+	     const char *from, const char *name, size_t length, bool angled, bool in_framework)
 {
 	struct arena *arena = model->arena;
 
 	if (!angled) {
 		size_t folder = (size_t)(text_basename(from) - from);
-		const char *path = arena_printf(arena, "%.*s%.*s", (int)folder, from, (int)length, name);
+		const char *path =
+			arena_printf(arena, "%.*s%.*s", (int)folder, from, (int)length, name);
 
 		if (is_file(path)) {
 			load(model, options, sources, path, in_framework);
@@ -416,7 +432,8 @@ load_include(struct model *model, const struct options *options, struct sources 
 		}
 	}
 	for (size_t i = 0; i < options->n_include_dirs; i++) {
-		const char *path = arena_printf(arena, "%s/%.*s", options->include_dirs[i], (int)length, name);
+		const char *path =
+			arena_printf(arena, "%s/%.*s", options->include_dirs[i], (int)length, name);
 
 		if (is_file(path)) {
 			load(model, options, sources, path, in_framework || angled);
@@ -459,7 +476,8 @@ load(struct model *model, const struct options *options, struct sources *sources
 
 			while (stop < end && text[stop] != close)
 				stop++;
-			if (stop < end && stop > open + 5 && memcmp(text + stop - 4, ".iig", 4) == 0)
+			if (stop < end && stop > open + 5 &&
+			    memcmp(text + stop - 4, ".iig", 4) == 0)
 				load_include(model, options, sources, path, text + open + 1,
 					     stop - open - 1, close == '>', in_framework);
 		}

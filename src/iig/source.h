@@ -8,8 +8,8 @@
 #include "model.h"
 
 struct source {
-	const char *path;  /* as clang names it */
-	const char *text;  /* as read */
+	const char *path;   /* as clang names it */
+	const char *text;   /* as read */
 	const char *masked; /* what clang parses: same length, KERNEL in #if lines masked */
 	size_t length;
 	bool in_framework; /* reached through <…>, or --framework-name is given */
@@ -20,19 +20,21 @@ struct sources {
 	size_t count;
 };
 
-/** Read @p options->def and every .iig that it includes, as far as they can be found. False: the main
- *  file cannot be read (told in @p model->diags). */
+/** Read @p options->def and every .iig that it includes, as far as they can be found. False: the
+ * main file cannot be read (told in @p model->diags). */
 bool sources_load(struct model *model, const struct options *options, struct sources *ret);
 const struct source *sources_find(const struct sources *sources, const char *path);
 
-/** Word at @p text if it is one of the language: flags, its length with IIG_, whether it takes (…). 0: no. */
+/** Word at @p text if it is one of the language: flags, its length with IIG_, whether it takes (…).
+ * 0: no. */
 unsigned word_at(const char *text, size_t length, bool *ret_argument);
 /** -D options that make clang see the words as annotations. */
 void words_define(struct arena *arena, const char ***args, size_t *count);
 /** Flags for an annotation's text, @p ret_value what stood in its (…). 0: not ours. */
 unsigned word_of_annotation(const char *annotation, const char **ret_value);
 
-/** @p text without attribute words and comments, blanks made single (not inside of {…} when @p keep). */
+/** @p text without attribute words and comments, blanks made single (not inside of {…} when @p
+ * keep). */
 char *text_strip(struct arena *arena, const char *text, size_t length, bool keep);
 /** Index past the closing partner of the bracket at @p at; @p length when there is none. */
 size_t text_match(const char *text, size_t length, size_t at);

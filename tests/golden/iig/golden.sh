@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # golden.sh check|regen IIG: every .iig here through iig, its output (or its errors) byte for byte.
-# good/NAME.iig makes expected/NAME.{h,iig.cpp,json}; bad/NAME.iig makes expected/NAME.txt.
+# good/NAME.iig and Golden/Forms.iig make expected/NAME.{h,iig.cpp,json}; bad/NAME.iig makes expected/NAME.txt.
 # A file whose first lines hold `@framework NAME` is compiled with --framework-name NAME.
 set -u
 mode=$1
@@ -11,16 +11,14 @@ work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 export LC_ALL=C
 failed=0
-mkdir "$work/Golden"
-cp good/Forms.iig "$work/Golden/"
 
 run() {
 	framework=$(sed -n 's/.*@framework \([A-Za-z]*\).*/\1/p' "$1" | head -1)
-	case $1 in good/Forms.iig) framework=Golden ;; esac
+	case $1 in Golden/*) framework=Golden ;; esac
 	input=$1
 	shift
 	"$iig" --def "$input" ${framework:+--framework-name "$framework"} "$@" \
-		-I "$work" -I ../../../interfaces -I ../../../include
+		-I . -I ../../../interfaces -I ../../../include
 }
 
 settle() { # expected, actual
@@ -32,7 +30,7 @@ settle() { # expected, actual
 	fi
 }
 
-for input in good/*.iig; do
+for input in good/*.iig Golden/*.iig; do
 	name=$(basename "$input" .iig)
 	for again in 1 2; do
 		run "$input" --header "$work/$name.h" --impl "$work/$name.iig.cpp" --json "$work/$name.json" || failed=1

@@ -87,6 +87,7 @@ uint32_t Engine_Hook_Impl(Engine *self, uint32_t value);
 kern_return_t Engine_Count_Impl(uint32_t * count);
 void Engine_Finished_Impl(Engine *self, OSAction * action, IOReturn status, const uint32_t data[4], uint32_t dataCount, OSObject * object);
 #pragma GCC visibility pop
+typedef OSAction OSAction_Engine_Finished;
 static inline bool Engine_init(Engine *self)
 {
 	return OSObject_init((OSObject *)self);
@@ -99,11 +100,11 @@ static inline bool Engine_isEqualTo(const Engine *self, const OSMetaClassBase * 
 {
 	return OSObject_isEqualTo((const OSObject *)self, object);
 }
-static inline kern_return_t Engine_SetDispatchQueue(Engine *self, const IODispatchQueueName name, IODispatchQueue * queue)
+static inline kern_return_t Engine_SetDispatchQueue(Engine *self, const char *name, IODispatchQueue * queue)
 {
 	return OSObject_SetDispatchQueue((OSObject *)self, name, queue);
 }
-static inline kern_return_t Engine_CopyDispatchQueue(Engine *self, const IODispatchQueueName name, IODispatchQueue ** queue)
+static inline kern_return_t Engine_CopyDispatchQueue(Engine *self, const char *name, IODispatchQueue ** queue)
 {
 	return OSObject_CopyDispatchQueue((OSObject *)self, name, queue);
 }
@@ -277,11 +278,11 @@ static inline bool Turbo_isEqualTo(const Turbo *self, const OSMetaClassBase * ob
 {
 	return OSObject_isEqualTo((const OSObject *)self, object);
 }
-static inline kern_return_t Turbo_SetDispatchQueue(Turbo *self, const IODispatchQueueName name, IODispatchQueue * queue)
+static inline kern_return_t Turbo_SetDispatchQueue(Turbo *self, const char *name, IODispatchQueue * queue)
 {
 	return OSObject_SetDispatchQueue((OSObject *)self, name, queue);
 }
-static inline kern_return_t Turbo_CopyDispatchQueue(Turbo *self, const IODispatchQueueName name, IODispatchQueue ** queue)
+static inline kern_return_t Turbo_CopyDispatchQueue(Turbo *self, const char *name, IODispatchQueue ** queue)
 {
 	return OSObject_CopyDispatchQueue((OSObject *)self, name, queue);
 }
@@ -304,25 +305,24 @@ static inline uint32_t Turbo_Hook_super(Turbo *self, uint32_t value)
 
 class Turbo_super : public Engine {
 public:
-	using Engine::Hook;
 	uint32_t Hook(uint32_t value)
 	{
 		auto iig_slot = ((const struct Engine_Ops *)(const void *)Engine_Class.ops)->Hook;
 		return iig_slot((Engine *)this, value);
 	}
-	using Engine::init;
+	using OSObject::init;
 	bool init()
 	{
 		auto iig_slot = ((const struct OSObject_Ops *)(const void *)Engine_Class.ops)->init;
 		return iig_slot((OSObject *)this);
 	}
-	using Engine::free;
+	using OSObject::free;
 	void free()
 	{
 		auto iig_slot = ((const struct OSObject_Ops *)(const void *)Engine_Class.ops)->free;
 		iig_slot((OSObject *)this);
 	}
-	using Engine::isEqualTo;
+	using OSObject::isEqualTo;
 	bool isEqualTo(const OSMetaClassBase * object) const
 	{
 		auto iig_slot = ((const struct OSObject_Ops *)(const void *)Engine_Class.ops)->isEqualTo;

@@ -487,7 +487,7 @@ Engine_Count(uint32_t * count)
 
 #if !IIG_PROXY
 static void
-Engine_Finished_thunk(OS_OBJECT *self, OSAction * action, IOReturn status, const uint32_t data[4], uint32_t dataCount, OSObject * object)
+Engine_Finished_thunk(OS_OBJECT *self, OSAction * action, IOReturn status, const uint32_t *data, uint32_t dataCount, OSObject * object)
 {
 #ifdef __cplusplus
 	static_cast<Engine *>(self)->Finished_Impl(action, status, data, dataCount, object);

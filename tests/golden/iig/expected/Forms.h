@@ -115,23 +115,23 @@ struct Forms_Ops {
 kern_return_t Forms_Scalars(Forms *self, bool flag, int8_t small, uint16_t half, int64_t large, float ratio, double precise, GoldenColor color, bool * ret_flag, uint16_t * ret_half, double * ret_precise, GoldenColor * ret_color);
 kern_return_t Forms_Scalars_From(const struct OSMetaClass *iig_from, Forms *self, bool flag, int8_t small, uint16_t half, int64_t large, float ratio, double precise, GoldenColor color, bool * ret_flag, uint16_t * ret_half, double * ret_precise, GoldenColor * ret_color);
 OSMethodInvoke Forms_Scalars_Invoke;
-kern_return_t Forms_Arrays(Forms *self, const uint32_t values[8], uint32_t valuesCount, const bool bits[4], int bitsCount, uint64_t squares[8], uint32_t * squaresCount);
-kern_return_t Forms_Arrays_From(const struct OSMetaClass *iig_from, Forms *self, const uint32_t values[8], uint32_t valuesCount, const bool bits[4], int bitsCount, uint64_t squares[8], uint32_t * squaresCount);
+kern_return_t Forms_Arrays(Forms *self, const uint32_t *values, uint32_t valuesCount, const bool *bits, int bitsCount, uint64_t *squares, uint32_t * squaresCount);
+kern_return_t Forms_Arrays_From(const struct OSMetaClass *iig_from, Forms *self, const uint32_t *values, uint32_t valuesCount, const bool *bits, int bitsCount, uint64_t *squares, uint32_t * squaresCount);
 OSMethodInvoke Forms_Arrays_Invoke;
-kern_return_t Forms_Strings(Forms *self, const GoldenName name, const char text[32], uint32_t * length);
-kern_return_t Forms_Strings_From(const struct OSMetaClass *iig_from, Forms *self, const GoldenName name, const char text[32], uint32_t * length);
+kern_return_t Forms_Strings(Forms *self, const char *name, const char *text, uint32_t * length);
+kern_return_t Forms_Strings_From(const struct OSMetaClass *iig_from, Forms *self, const char *name, const char *text, uint32_t * length);
 OSMethodInvoke Forms_Strings_Invoke;
 kern_return_t Forms_Structs(Forms *self, const GoldenPoint * point, GoldenPoint * mirrored, const uint64_t * stamp);
 kern_return_t Forms_Structs_From(const struct OSMetaClass *iig_from, Forms *self, const GoldenPoint * point, GoldenPoint * mirrored, const uint64_t * stamp);
 OSMethodInvoke Forms_Structs_Invoke;
-kern_return_t Forms_Points(Forms *self, const GoldenPoint points[4], uint32_t pointsCount, GoldenPoint swapped[4], uint32_t * swappedCount);
-kern_return_t Forms_Points_From(const struct OSMetaClass *iig_from, Forms *self, const GoldenPoint points[4], uint32_t pointsCount, GoldenPoint swapped[4], uint32_t * swappedCount);
+kern_return_t Forms_Points(Forms *self, const GoldenPoint *points, uint32_t pointsCount, GoldenPoint *swapped, uint32_t * swappedCount);
+kern_return_t Forms_Points_From(const struct OSMetaClass *iig_from, Forms *self, const GoldenPoint *points, uint32_t pointsCount, GoldenPoint *swapped, uint32_t * swappedCount);
 OSMethodInvoke Forms_Points_Invoke;
 kern_return_t Forms_Objects(Forms *self, OSObject * object, Forms * peer, OSObject ** same, Forms ** other);
 kern_return_t Forms_Objects_From(const struct OSMetaClass *iig_from, Forms *self, OSObject * object, Forms * peer, OSObject ** same, Forms ** other);
 OSMethodInvoke Forms_Objects_Invoke;
-kern_return_t Forms_Many(Forms *self, uint32_t objectsCount, OSObject * const objects[5], uint32_t * nulls);
-kern_return_t Forms_Many_From(const struct OSMetaClass *iig_from, Forms *self, uint32_t objectsCount, OSObject * const objects[5], uint32_t * nulls);
+kern_return_t Forms_Many(Forms *self, uint32_t objectsCount, OSObject *const *objects, uint32_t * nulls);
+kern_return_t Forms_Many_From(const struct OSMetaClass *iig_from, Forms *self, uint32_t objectsCount, OSObject *const *objects, uint32_t * nulls);
 OSMethodInvoke Forms_Many_Invoke;
 kern_return_t Forms_Nothing(Forms *self);
 kern_return_t Forms_Nothing_From(const struct OSMetaClass *iig_from, Forms *self);
@@ -139,16 +139,16 @@ OSMethodInvoke Forms_Nothing_Invoke;
 kern_return_t Forms_Fail(Forms *self, uint32_t * never, OSObject ** nothing);
 kern_return_t Forms_Fail_From(const struct OSMetaClass *iig_from, Forms *self, uint32_t * never, OSObject ** nothing);
 OSMethodInvoke Forms_Fail_Invoke;
-void Forms_Tell(Forms *self, uint32_t what, const GoldenName name);
-void Forms_Tell_From(const struct OSMetaClass *iig_from, Forms *self, uint32_t what, const GoldenName name);
+void Forms_Tell(Forms *self, uint32_t what, const char *name);
+void Forms_Tell_From(const struct OSMetaClass *iig_from, Forms *self, uint32_t what, const char *name);
 OSMethodInvoke Forms_Tell_Invoke;
-void Forms_Completed(Forms *self, OSAction * action, IOReturn status, const uint32_t data[4], uint32_t dataCount, OSObject * object);
+void Forms_Completed(Forms *self, OSAction * action, IOReturn status, const uint32_t *data, uint32_t dataCount, OSObject * object);
 OSMethodInvoke Forms_Completed_Invoke;
 kern_return_t Forms_CheckForWork(Forms *self, bool synchronous);
 kern_return_t Forms_CheckForWork_From(const struct OSMetaClass *iig_from, Forms *self, bool synchronous);
 OSMethodInvoke Forms_CheckForWork_Invoke;
-kern_return_t Forms_Later(Forms *self, uint32_t what, OSAction * action, uint64_t * answer, uint32_t values[4], uint32_t * valuesCount, GoldenPoint * point, OSObject ** object);
-kern_return_t Forms_Later_From(const struct OSMetaClass *iig_from, Forms *self, uint32_t what, OSAction * action, uint64_t * answer, uint32_t values[4], uint32_t * valuesCount, GoldenPoint * point, OSObject ** object);
+kern_return_t Forms_Later(Forms *self, uint32_t what, OSAction * action, uint64_t * answer, uint32_t *values, uint32_t * valuesCount, GoldenPoint * point, OSObject ** object);
+kern_return_t Forms_Later_From(const struct OSMetaClass *iig_from, Forms *self, uint32_t what, OSAction * action, uint64_t * answer, uint32_t *values, uint32_t * valuesCount, GoldenPoint * point, OSObject ** object);
 OSMethodInvoke Forms_Later_Invoke;
 typedef void Forms_Later_Done(void *context, IOReturn iig_status, uint64_t answer, const uint32_t *values, uint32_t valuesCount, const GoldenPoint *point, OSObject *object);
 IOReturn Forms_Later_Async(Forms *self, uint32_t what, OSAction * action, Forms_Later_Done *iig_done, void *iig_context);
@@ -193,11 +193,11 @@ static inline bool Forms_isEqualTo(const Forms *self, const OSMetaClassBase * ob
 {
 	return OSObject_isEqualTo((const OSObject *)self, object);
 }
-static inline kern_return_t Forms_SetDispatchQueue(Forms *self, const IODispatchQueueName name, IODispatchQueue * queue)
+static inline kern_return_t Forms_SetDispatchQueue(Forms *self, const char *name, IODispatchQueue * queue)
 {
 	return OSObject_SetDispatchQueue((OSObject *)self, name, queue);
 }
-static inline kern_return_t Forms_CopyDispatchQueue(Forms *self, const IODispatchQueueName name, IODispatchQueue ** queue)
+static inline kern_return_t Forms_CopyDispatchQueue(Forms *self, const char *name, IODispatchQueue ** queue)
 {
 	return OSObject_CopyDispatchQueue((OSObject *)self, name, queue);
 }
@@ -238,13 +238,13 @@ public:
 			return ::Forms_Scalars_From(OSDispatchClass(this, iig_super), this, flag, small, half, large, ratio, precise, color, ret_flag, ret_half, ret_precise, ret_color);
 		return ::Forms_Scalars(this, flag, small, half, large, ratio, precise, color, ret_flag, ret_half, ret_precise, ret_color);
 	}
-	kern_return_t Arrays(const uint32_t values[8], uint32_t valuesCount, const bool bits[4], int bitsCount, uint64_t squares[8], uint32_t * squaresCount, OSDispatchMethod iig_super = nullptr)
+	kern_return_t Arrays(const uint32_t *values, uint32_t valuesCount, const bool *bits, int bitsCount, uint64_t *squares, uint32_t * squaresCount, OSDispatchMethod iig_super = nullptr)
 	{
 		if (iig_super != nullptr)
 			return ::Forms_Arrays_From(OSDispatchClass(this, iig_super), this, values, valuesCount, bits, bitsCount, squares, squaresCount);
 		return ::Forms_Arrays(this, values, valuesCount, bits, bitsCount, squares, squaresCount);
 	}
-	kern_return_t Strings(const GoldenName name, const char text[32], uint32_t * length, OSDispatchMethod iig_super = nullptr)
+	kern_return_t Strings(const char *name, const char *text, uint32_t * length, OSDispatchMethod iig_super = nullptr)
 	{
 		if (iig_super != nullptr)
 			return ::Forms_Strings_From(OSDispatchClass(this, iig_super), this, name, text, length);
@@ -256,7 +256,7 @@ public:
 			return ::Forms_Structs_From(OSDispatchClass(this, iig_super), this, point, mirrored, stamp);
 		return ::Forms_Structs(this, point, mirrored, stamp);
 	}
-	kern_return_t Points(const GoldenPoint points[4], uint32_t pointsCount, GoldenPoint swapped[4], uint32_t * swappedCount, OSDispatchMethod iig_super = nullptr)
+	kern_return_t Points(const GoldenPoint *points, uint32_t pointsCount, GoldenPoint *swapped, uint32_t * swappedCount, OSDispatchMethod iig_super = nullptr)
 	{
 		if (iig_super != nullptr)
 			return ::Forms_Points_From(OSDispatchClass(this, iig_super), this, points, pointsCount, swapped, swappedCount);
@@ -268,7 +268,7 @@ public:
 			return ::Forms_Objects_From(OSDispatchClass(this, iig_super), this, object, peer, same, other);
 		return ::Forms_Objects(this, object, peer, same, other);
 	}
-	kern_return_t Many(uint32_t objectsCount, OSObject * const objects[5], uint32_t * nulls, OSDispatchMethod iig_super = nullptr)
+	kern_return_t Many(uint32_t objectsCount, OSObject *const *objects, uint32_t * nulls, OSDispatchMethod iig_super = nullptr)
 	{
 		if (iig_super != nullptr)
 			return ::Forms_Many_From(OSDispatchClass(this, iig_super), this, objectsCount, objects, nulls);
@@ -286,13 +286,13 @@ public:
 			return ::Forms_Fail_From(OSDispatchClass(this, iig_super), this, never, nothing);
 		return ::Forms_Fail(this, never, nothing);
 	}
-	void Tell(uint32_t what, const GoldenName name, OSDispatchMethod iig_super = nullptr)
+	void Tell(uint32_t what, const char *name, OSDispatchMethod iig_super = nullptr)
 	{
 		if (iig_super != nullptr)
 			return ::Forms_Tell_From(OSDispatchClass(this, iig_super), this, what, name);
 		::Forms_Tell(this, what, name);
 	}
-	void Completed(OSAction * action, IOReturn status, const uint32_t data[4], uint32_t dataCount, OSObject * object, OSDispatchMethod iig_super = nullptr)
+	void Completed(OSAction * action, IOReturn status, const uint32_t *data, uint32_t dataCount, OSObject * object, OSDispatchMethod iig_super = nullptr)
 	{
 		(void)iig_super;
 		::Forms_Completed(this, action, status, data, dataCount, object);
@@ -303,7 +303,7 @@ public:
 			return ::Forms_CheckForWork_From(OSDispatchClass(this, iig_super), this, synchronous);
 		return ::Forms_CheckForWork(this, synchronous);
 	}
-	kern_return_t Later(uint32_t what, OSAction * action, uint64_t * answer, uint32_t values[4], uint32_t * valuesCount, GoldenPoint * point, OSObject ** object, OSDispatchMethod iig_super = nullptr)
+	kern_return_t Later(uint32_t what, OSAction * action, uint64_t * answer, uint32_t *values, uint32_t * valuesCount, GoldenPoint * point, OSObject ** object, OSDispatchMethod iig_super = nullptr)
 	{
 		if (iig_super != nullptr)
 			return ::Forms_Later_From(OSDispatchClass(this, iig_super), this, what, action, answer, values, valuesCount, point, object);

@@ -264,7 +264,7 @@ Forms_Scalars_thunk(OS_OBJECT *self, bool flag, int8_t small, uint16_t half, int
 #endif
 
 /* Forms::Arrays */
-typedef kern_return_t Forms_Arrays_Function(OS_OBJECT *iig_self, const uint32_t values[8], uint32_t valuesCount, const bool bits[4], int bitsCount, uint64_t squares[8], uint32_t * squaresCount);
+typedef kern_return_t Forms_Arrays_Function(OS_OBJECT *iig_self, const uint32_t *values, uint32_t valuesCount, const bool *bits, int bitsCount, uint64_t *squares, uint32_t * squaresCount);
 
 struct Forms_Arrays_Request {
 	uint32_t valuesCount;
@@ -326,7 +326,7 @@ Forms_Arrays_scatter(const struct OSMessage *iig_reply, struct Forms_Arrays_Out 
 }
 
 kern_return_t
-Forms_Arrays(Forms *self, const uint32_t values[8], uint32_t valuesCount, const bool bits[4], int bitsCount, uint64_t squares[8], uint32_t * squaresCount)
+Forms_Arrays(Forms *self, const uint32_t *values, uint32_t valuesCount, const bool *bits, int bitsCount, uint64_t *squares, uint32_t * squaresCount)
 {
 	if (self == NULL)
 		return kIOReturnBadArgument;
@@ -422,7 +422,7 @@ Forms_Arrays(Forms *self, const uint32_t values[8], uint32_t valuesCount, const 
 }
 
 kern_return_t
-Forms_Arrays_From(const struct OSMetaClass *iig_from, Forms *self, const uint32_t values[8], uint32_t valuesCount, const bool bits[4], int bitsCount, uint64_t squares[8], uint32_t * squaresCount)
+Forms_Arrays_From(const struct OSMetaClass *iig_from, Forms *self, const uint32_t *values, uint32_t valuesCount, const bool *bits, int bitsCount, uint64_t *squares, uint32_t * squaresCount)
 {
 	void (*iig_impl)(void) = OSMetaClassImplementation(iig_from, Forms_Arrays_ID);
 
@@ -519,14 +519,14 @@ Forms_Arrays_Invoke(OS_OBJECT *iig_self, const struct OSMethod *iig_method, stru
 
 #if IIG_HOST && !IIG_PROXY
 static kern_return_t
-Forms_Arrays_thunk(OS_OBJECT *self, const uint32_t values[8], uint32_t valuesCount, const bool bits[4], int bitsCount, uint64_t squares[8], uint32_t * squaresCount)
+Forms_Arrays_thunk(OS_OBJECT *self, const uint32_t *values, uint32_t valuesCount, const bool *bits, int bitsCount, uint64_t *squares, uint32_t * squaresCount)
 {
 	return Forms_Arrays_Impl((Forms *)self, values, valuesCount, bits, bitsCount, squares, squaresCount);
 }
 #endif
 
 /* Forms::Strings */
-typedef kern_return_t Forms_Strings_Function(OS_OBJECT *iig_self, const GoldenName name, const char text[32], uint32_t * length);
+typedef kern_return_t Forms_Strings_Function(OS_OBJECT *iig_self, const char *name, const char *text, uint32_t * length);
 
 struct Forms_Strings_Request {
 	uint32_t iig_size_name;
@@ -574,7 +574,7 @@ Forms_Strings_scatter(const struct OSMessage *iig_reply, struct Forms_Strings_Ou
 }
 
 kern_return_t
-Forms_Strings(Forms *self, const GoldenName name, const char text[32], uint32_t * length)
+Forms_Strings(Forms *self, const char *name, const char *text, uint32_t * length)
 {
 	if (self == NULL)
 		return kIOReturnBadArgument;
@@ -663,7 +663,7 @@ Forms_Strings(Forms *self, const GoldenName name, const char text[32], uint32_t 
 }
 
 kern_return_t
-Forms_Strings_From(const struct OSMetaClass *iig_from, Forms *self, const GoldenName name, const char text[32], uint32_t * length)
+Forms_Strings_From(const struct OSMetaClass *iig_from, Forms *self, const char *name, const char *text, uint32_t * length)
 {
 	void (*iig_impl)(void) = OSMetaClassImplementation(iig_from, Forms_Strings_ID);
 
@@ -749,7 +749,7 @@ Forms_Strings_Invoke(OS_OBJECT *iig_self, const struct OSMethod *iig_method, str
 
 #if !IIG_PROXY
 static kern_return_t
-Forms_Strings_thunk(OS_OBJECT *self, const GoldenName name, const char text[32], uint32_t * length)
+Forms_Strings_thunk(OS_OBJECT *self, const char *name, const char *text, uint32_t * length)
 {
 	return Forms_Strings_Impl((Forms *)self, name, text, length);
 }
@@ -925,7 +925,7 @@ Forms_Structs_thunk(OS_OBJECT *self, const GoldenPoint * point, GoldenPoint * mi
 #endif
 
 /* Forms::Points */
-typedef kern_return_t Forms_Points_Function(OS_OBJECT *iig_self, const GoldenPoint points[4], uint32_t pointsCount, GoldenPoint swapped[4], uint32_t * swappedCount);
+typedef kern_return_t Forms_Points_Function(OS_OBJECT *iig_self, const GoldenPoint *points, uint32_t pointsCount, GoldenPoint *swapped, uint32_t * swappedCount);
 
 struct Forms_Points_Request {
 	uint32_t pointsCount;
@@ -984,7 +984,7 @@ Forms_Points_scatter(const struct OSMessage *iig_reply, struct Forms_Points_Out 
 }
 
 kern_return_t
-Forms_Points(Forms *self, const GoldenPoint points[4], uint32_t pointsCount, GoldenPoint swapped[4], uint32_t * swappedCount)
+Forms_Points(Forms *self, const GoldenPoint *points, uint32_t pointsCount, GoldenPoint *swapped, uint32_t * swappedCount)
 {
 	if (self == NULL)
 		return kIOReturnBadArgument;
@@ -1069,7 +1069,7 @@ Forms_Points(Forms *self, const GoldenPoint points[4], uint32_t pointsCount, Gol
 }
 
 kern_return_t
-Forms_Points_From(const struct OSMetaClass *iig_from, Forms *self, const GoldenPoint points[4], uint32_t pointsCount, GoldenPoint swapped[4], uint32_t * swappedCount)
+Forms_Points_From(const struct OSMetaClass *iig_from, Forms *self, const GoldenPoint *points, uint32_t pointsCount, GoldenPoint *swapped, uint32_t * swappedCount)
 {
 	void (*iig_impl)(void) = OSMetaClassImplementation(iig_from, Forms_Points_ID);
 
@@ -1147,7 +1147,7 @@ Forms_Points_Invoke(OS_OBJECT *iig_self, const struct OSMethod *iig_method, stru
 
 #if IIG_HOST && !IIG_PROXY
 static kern_return_t
-Forms_Points_thunk(OS_OBJECT *self, const GoldenPoint points[4], uint32_t pointsCount, GoldenPoint swapped[4], uint32_t * swappedCount)
+Forms_Points_thunk(OS_OBJECT *self, const GoldenPoint *points, uint32_t pointsCount, GoldenPoint *swapped, uint32_t * swappedCount)
 {
 	return Forms_Points_Impl((Forms *)self, points, pointsCount, swapped, swappedCount);
 }
@@ -1347,7 +1347,7 @@ Forms_Objects_thunk(OS_OBJECT *self, OSObject * object, Forms * peer, OSObject *
 #endif
 
 /* Forms::Many */
-typedef kern_return_t Forms_Many_Function(OS_OBJECT *iig_self, uint32_t objectsCount, OSObject * const objects[5], uint32_t * nulls);
+typedef kern_return_t Forms_Many_Function(OS_OBJECT *iig_self, uint32_t objectsCount, OSObject *const *objects, uint32_t * nulls);
 
 struct Forms_Many_Request {
 	uint32_t objectsCount;
@@ -1394,7 +1394,7 @@ Forms_Many_scatter(const struct OSMessage *iig_reply, struct Forms_Many_Out *iig
 }
 
 kern_return_t
-Forms_Many(Forms *self, uint32_t objectsCount, OSObject * const objects[5], uint32_t * nulls)
+Forms_Many(Forms *self, uint32_t objectsCount, OSObject *const *objects, uint32_t * nulls)
 {
 	if (self == NULL)
 		return kIOReturnBadArgument;
@@ -1466,7 +1466,7 @@ Forms_Many(Forms *self, uint32_t objectsCount, OSObject * const objects[5], uint
 }
 
 kern_return_t
-Forms_Many_From(const struct OSMetaClass *iig_from, Forms *self, uint32_t objectsCount, OSObject * const objects[5], uint32_t * nulls)
+Forms_Many_From(const struct OSMetaClass *iig_from, Forms *self, uint32_t objectsCount, OSObject *const *objects, uint32_t * nulls)
 {
 	void (*iig_impl)(void) = OSMetaClassImplementation(iig_from, Forms_Many_ID);
 
@@ -1534,7 +1534,7 @@ Forms_Many_Invoke(OS_OBJECT *iig_self, const struct OSMethod *iig_method, struct
 
 #if IIG_HOST && !IIG_PROXY
 static kern_return_t
-Forms_Many_thunk(OS_OBJECT *self, uint32_t objectsCount, OSObject * const objects[5], uint32_t * nulls)
+Forms_Many_thunk(OS_OBJECT *self, uint32_t objectsCount, OSObject *const *objects, uint32_t * nulls)
 {
 	return Forms_Many_Impl((Forms *)self, objectsCount, objects, nulls);
 }
@@ -1834,7 +1834,7 @@ Forms_Fail_thunk(OS_OBJECT *self, uint32_t * never, OSObject ** nothing)
 #endif
 
 /* Forms::Tell */
-typedef void Forms_Tell_Function(OS_OBJECT *iig_self, uint32_t what, const GoldenName name);
+typedef void Forms_Tell_Function(OS_OBJECT *iig_self, uint32_t what, const char *name);
 
 struct Forms_Tell_Request {
 	uint32_t what;
@@ -1842,7 +1842,7 @@ struct Forms_Tell_Request {
 };
 
 void
-Forms_Tell(Forms *self, uint32_t what, const GoldenName name)
+Forms_Tell(Forms *self, uint32_t what, const char *name)
 {
 	if (self == NULL)
 		return;
@@ -1881,7 +1881,7 @@ Forms_Tell(Forms *self, uint32_t what, const GoldenName name)
 }
 
 void
-Forms_Tell_From(const struct OSMetaClass *iig_from, Forms *self, uint32_t what, const GoldenName name)
+Forms_Tell_From(const struct OSMetaClass *iig_from, Forms *self, uint32_t what, const char *name)
 {
 	void (*iig_impl)(void) = OSMetaClassImplementation(iig_from, Forms_Tell_ID);
 
@@ -1938,14 +1938,14 @@ Forms_Tell_Invoke(OS_OBJECT *iig_self, const struct OSMethod *iig_method, struct
 
 #if IIG_HOST && !IIG_PROXY
 static void
-Forms_Tell_thunk(OS_OBJECT *self, uint32_t what, const GoldenName name)
+Forms_Tell_thunk(OS_OBJECT *self, uint32_t what, const char *name)
 {
 	Forms_Tell_Impl((Forms *)self, what, name);
 }
 #endif
 
 /* Forms::Completed */
-typedef void Forms_Completed_Function(OS_OBJECT *iig_self, OSAction * action, IOReturn status, const uint32_t data[4], uint32_t dataCount, OSObject * object);
+typedef void Forms_Completed_Function(OS_OBJECT *iig_self, OSAction * action, IOReturn status, const uint32_t *data, uint32_t dataCount, OSObject * object);
 
 struct Forms_Completed_Request {
 	int32_t status;
@@ -1953,7 +1953,7 @@ struct Forms_Completed_Request {
 };
 
 void
-Forms_Completed(Forms *self, OSAction * action, IOReturn status, const uint32_t data[4], uint32_t dataCount, OSObject * object)
+Forms_Completed(Forms *self, OSAction * action, IOReturn status, const uint32_t *data, uint32_t dataCount, OSObject * object)
 {
 	if (action == NULL)
 		return;
@@ -2205,7 +2205,7 @@ Forms_CheckForWork_thunk(OS_OBJECT *self, bool synchronous, const IORPC rpc)
 #endif
 
 /* Forms::Later */
-typedef kern_return_t Forms_Later_Function(OS_OBJECT *iig_self, uint32_t what, OSAction * action, uint64_t * answer, uint32_t values[4], uint32_t * valuesCount, GoldenPoint * point, OSObject ** object);
+typedef kern_return_t Forms_Later_Function(OS_OBJECT *iig_self, uint32_t what, OSAction * action, uint64_t * answer, uint32_t *values, uint32_t * valuesCount, GoldenPoint * point, OSObject ** object);
 
 struct Forms_Later_Request {
 	uint32_t what;
@@ -2280,7 +2280,7 @@ Forms_Later_scatter(const struct OSMessage *iig_reply, struct Forms_Later_Out *i
 }
 
 kern_return_t
-Forms_Later(Forms *self, uint32_t what, OSAction * action, uint64_t * answer, uint32_t values[4], uint32_t * valuesCount, GoldenPoint * point, OSObject ** object)
+Forms_Later(Forms *self, uint32_t what, OSAction * action, uint64_t * answer, uint32_t *values, uint32_t * valuesCount, GoldenPoint * point, OSObject ** object)
 {
 	if (self == NULL)
 		return kIOReturnBadArgument;
@@ -2381,7 +2381,7 @@ Forms_Later(Forms *self, uint32_t what, OSAction * action, uint64_t * answer, ui
 }
 
 kern_return_t
-Forms_Later_From(const struct OSMetaClass *iig_from, Forms *self, uint32_t what, OSAction * action, uint64_t * answer, uint32_t values[4], uint32_t * valuesCount, GoldenPoint * point, OSObject ** object)
+Forms_Later_From(const struct OSMetaClass *iig_from, Forms *self, uint32_t what, OSAction * action, uint64_t * answer, uint32_t *values, uint32_t * valuesCount, GoldenPoint * point, OSObject ** object)
 {
 	void (*iig_impl)(void) = OSMetaClassImplementation(iig_from, Forms_Later_ID);
 
@@ -2559,7 +2559,7 @@ Forms_Later_Reply(struct OSReply *iig_reply, IOReturn iig_status, uint64_t answe
 
 #if IIG_HOST && !IIG_PROXY
 static kern_return_t
-Forms_Later_thunk(OS_OBJECT *self, uint32_t what, OSAction * action, uint64_t * answer, uint32_t values[4], uint32_t * valuesCount, GoldenPoint * point, OSObject ** object)
+Forms_Later_thunk(OS_OBJECT *self, uint32_t what, OSAction * action, uint64_t * answer, uint32_t *values, uint32_t * valuesCount, GoldenPoint * point, OSObject ** object)
 {
 	return Forms_Later_Impl((Forms *)self, what, action, answer, values, valuesCount, point, object);
 }

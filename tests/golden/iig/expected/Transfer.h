@@ -57,6 +57,7 @@ bool Transfer_init_Impl(Transfer *self);
 void Transfer_free_Impl(Transfer *self);
 void Transfer_completeCallback_Impl(Transfer *self, OSAction* action, IOReturn status, uint32_t actualByteCount, uint64_t completionTimestamp);
 #pragma GCC visibility pop
+typedef OSAction OSAction_Transfer_completeCallback;
 static inline bool Transfer_init(Transfer *self)
 {
 	return OSObject_init((OSObject *)self);
@@ -69,11 +70,11 @@ static inline bool Transfer_isEqualTo(const Transfer *self, const OSMetaClassBas
 {
 	return OSObject_isEqualTo((const OSObject *)self, object);
 }
-static inline kern_return_t Transfer_SetDispatchQueue(Transfer *self, const IODispatchQueueName name, IODispatchQueue * queue)
+static inline kern_return_t Transfer_SetDispatchQueue(Transfer *self, const char *name, IODispatchQueue * queue)
 {
 	return OSObject_SetDispatchQueue((OSObject *)self, name, queue);
 }
-static inline kern_return_t Transfer_CopyDispatchQueue(Transfer *self, const IODispatchQueueName name, IODispatchQueue ** queue)
+static inline kern_return_t Transfer_CopyDispatchQueue(Transfer *self, const char *name, IODispatchQueue ** queue)
 {
 	return OSObject_CopyDispatchQueue((OSObject *)self, name, queue);
 }
