@@ -7,6 +7,8 @@
  * @brief One thread's event loop: descriptors, channels, timers, children, posted work. For dextd, tools and tests.
  *
  * Sources may be removed from any callback, their own included; they are freed at the end of the turn.
+ * Where an adder asked for the source (ret_source is not NULL) it removes it, also when the source is over by itself (a dead
+ * channel, a reaped child); where it did not, that or the loop's end does.
  * Threads: [loop] except adxi_loop_post and adxi_loop_stop, which are [any].
  */
 
@@ -30,7 +32,7 @@ typedef void adxi_fd_fn(struct adxi_source *source, int fd, uint32_t events, voi
 /** @p events: EPOLLIN…; fd borrowed unless @p own. */
 int adxi_loop_add_fd(struct adxi_loop *loop, int fd, bool own, uint32_t events, adxi_fd_fn *fn, void *userdata,
 		     struct adxi_source **ret_source);
-/** Dispatch a channel whenever something is there; removed by itself when the channel is dead. References the channel. */
+/** Dispatch a channel whenever something is there; silent once the channel is dead. References the channel. */
 int adxi_loop_add_channel(struct adxi_loop *loop, struct adxi_channel *channel, struct adxi_source **ret_source);
 typedef void adxi_timer_fn(struct adxi_source *source, void *userdata);
 /** Fires once at @p deadline_ns (CLOCK_MONOTONIC); 0: not armed. All timers share one timerfd. */
