@@ -119,6 +119,7 @@ set_configuration(struct host_device *device, uint8_t value)
 	(void)pthread_mutex_lock(&device->lock);
 	configure_locked(device, value);
 	(void)pthread_mutex_unlock(&device->lock);
+	device->host->nubs->configured(device->host->userdata, device, value);
 	return 0;
 }
 

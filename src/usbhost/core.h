@@ -39,6 +39,8 @@ struct host_nubs {
 	int (*interface_new)(void *userdata, struct host_interface *interface, bool match);
 	void (*device_gone)(void *userdata, struct host_device *device);
 	void (*interface_gone)(void *userdata, struct host_interface *interface);
+	/* Another configuration is set (0: none). */
+	void (*configured)(void *userdata, struct host_device *device, uint8_t value);
 	void (*client_retain)(void *client);
 	void (*client_release)(void *client);
 };
