@@ -539,7 +539,9 @@ attempt_all(struct attempt *attempt)
 			continue;
 		attempt->stage = (unsigned)i + 1;
 		if (!steps[i].fits(attempt, steps[i].key, wanted))
-			return false;
+			return attempt->miss && !*attempt->miss->text ?
+				       fails(attempt, "%s is empty", steps[i].key) :
+				       false;
 		if (!value_is(OSDictionary, wanted) || steps[i].fits != step_location)
 			attempt->used++;
 	}

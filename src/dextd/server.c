@@ -323,10 +323,8 @@ spawn(struct server *server)
 	(void)fcntl(pipes[0], F_SETFL, O_NONBLOCK);
 	server->output_fd = pipes[0];
 	r = adxi_loop_add_fd(realm->loop, pipes[0], true, EPOLLIN, output_ready, server, &server->output);
-	if (r < 0) {
-		(void)close(pipes[0]);
+	if (r < 0)
 		return r;
-	}
 	env = make_environment(server);
 	if (!env)
 		return -ENOMEM;
