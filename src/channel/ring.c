@@ -30,7 +30,8 @@ ring_rx_init(struct ring_rx *ring, struct wire_region *region, unsigned side)
 void
 ring_copy(void *to, const void *from, size_t size)
 {
-	memcpy(to, from, size);
+	if (size > 0)
+		memcpy(to, from, size);
 	__asm__ volatile("" : : : "memory");
 }
 
