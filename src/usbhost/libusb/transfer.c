@@ -293,9 +293,10 @@ static int
 launch(struct usb_device *device, struct flight *flight)
 {
 	struct usb_transfer *transfer = flight->core;
+	struct libusb_transfer *usb = flight->usb;
 	int r;
 
-	*flight->usb = (struct libusb_transfer){
+	*usb = (struct libusb_transfer){
 		.dev_handle = device->handle,
 		.endpoint = transfer->endpoint,
 		.type = transfer->type,
@@ -325,9 +326,10 @@ launch(struct usb_device *device, struct flight *flight)
 	transfer->backend = flight;
 	pthread_mutex_unlock(&device->lock);
 
-	r = libusb_submit_transfer(flight->usb);
+	/* From here on it may complete: flight and transfer are ours again only if this fails. */
+	r = libusb_submit_transfer(usb);
 	if (r == 0)
-		return 0; /* it may have completed already: flight and transfer are not ours any more */
+		return 0;
 	pthread_mutex_lock(&device->lock);
 	transfer->backend = NULL;
 	*(flight->prev ? &flight->prev->next : &device->flying) = flight->next;

@@ -209,6 +209,17 @@ rig_release(struct rig *rig)
 		rig->ops->release(device);
 }
 
+static unsigned
+read_counter(struct rig *rig, const unsigned *counter)
+{
+	unsigned n;
+
+	pthread_mutex_lock(&rig->lock);
+	n = *counter;
+	pthread_mutex_unlock(&rig->lock);
+	return n;
+}
+
 void
 rig_claim(struct rig *rig)
 {
@@ -223,7 +234,7 @@ rig_claim(struct rig *rig)
 void
 rig_unplug(struct rig *rig)
 {
-	unsigned n = rig->n_detached + 1;
+	unsigned n = read_counter(rig, &rig->n_detached) + 1;
 
 	if (rig->is_model)
 		assert_int_equal(rig->ops->detach(rig->backend, rig->location), 0);
@@ -236,7 +247,7 @@ rig_unplug(struct rig *rig)
 void
 rig_replug(struct rig *rig)
 {
-	unsigned n = rig->n_attached + 1;
+	unsigned n = read_counter(rig, &rig->n_attached) + 1;
 	const char *why;
 	uint32_t location;
 
