@@ -641,11 +641,13 @@ static void
 relaunch_host(struct adxi_source *source, void *userdata)
 {
 	struct host_relaunch *relaunch = userdata;
+	struct realm *realm = relaunch->realm;
 
-	if (relaunch->realm->state == REALM_RUNNING)
-		(void)server_launch_host(relaunch->realm, (const char *const *)relaunch->argv,
+	if (realm->state == REALM_RUNNING)
+		(void)server_launch_host(realm, (const char *const *)relaunch->argv,
 					 relaunch->n_crashes);
 	relaunch_free(relaunch);
+	device_check(realm);
 }
 
 /* A family host is always wanted; each crash in a row doubles the wait. */

@@ -160,10 +160,17 @@ static void device_next(struct device_call *call);
 static void
 device_answered(struct device_call *call, IOReturn status, uint64_t entry_id, OSString *problem)
 {
+	value_auto OSString *died = NULL;
+
 	call->under_way = false;
-	if (status == kIOReturnUnsupported || status == MIG_SERVER_DIED) {
+	if (status == kIOReturnUnsupported) {
 		device_next(call);
 		return;
+	}
+	if (status == MIG_SERVER_DIED) {
+		died = value_string_new("the host process ended while it worked on it; see dext log");
+		problem = died;
+		status = kIOReturnSuccess;
 	}
 	device_end(call, status, entry_id, problem);
 }
@@ -204,7 +211,11 @@ device_next(struct device_call *call)
 	IOReturn status;
 
 	ADXI_LIST_EACH(server, &call->realm->servers, link) {
-		if (!server->is_host || server->state > SERVER_RUNNING)
+		if (!server->is_host)
+			continue;
+		if (server->state == SERVER_DEAD && call->realm->state == REALM_RUNNING)
+			return; /* it is launched again, or not: device_check() goes on then */
+		if (server->state > SERVER_RUNNING)
 			continue;
 		n_hosts++;
 		if (server->id <= call->after)
@@ -222,7 +233,8 @@ device_next(struct device_call *call)
 			return;
 		call->under_way = false;
 	}
-	device_no_host(call, n_hosts);
+	if (adxi_list_is_empty(&call->realm->host_relaunches) || call->realm->state != REALM_RUNNING)
+		device_no_host(call, n_hosts);
 }
 
 void
