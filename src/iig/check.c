@@ -252,6 +252,11 @@ check_param(struct model *model, struct method *m, struct param *p)
 	if ((p->attributes & (A_PORTMAKESEND | A_PORTCOPYSEND)) != 0)
 		complain(model, class, p->where, IIG_PORT,
 			 "parameter %s is a Mach port; there are none here", p->name);
+	if (p->is_nested && (method_is_remote(m) || m->is_virtual || class->in_framework) &&
+	    (m->attributes & A_INLINE) == 0)
+		complain(model, class, p->where, IIG_NESTED_TYPE,
+			 "parameter %s of %s::%s has a type that a class declares", p->name,
+			 class->name, m->name);
 	if (method_is_local_only(m))
 		return;
 	if (!p->is_named || strcmp(p->name, "self") == 0 || strcmp(p->name, "rpc") == 0 ||

@@ -107,17 +107,15 @@ take_method_value(void *context, unsigned flag, const char *value)
 }
 
 static enum CXChildVisitResult
-scan_body(CXCursor cursor, CXCursor parent, CXClientData data)
+scan_override(CXCursor cursor, CXCursor parent, CXClientData data)
 {
-	CXCursor *found = data;
-	enum CXCursorKind kind = clang_getCursorKind(cursor);
+	bool *found = data;
 
 	(void)parent;
-	if (kind == CXCursor_CompoundStmt)
-		found[0] = cursor;
-	else if (kind == CXCursor_CXXOverrideAttr)
-		found[1] = cursor;
-	return CXChildVisit_Continue;
+	if (clang_getCursorKind(cursor) != CXCursor_CXXOverrideAttr)
+		return CXChildVisit_Continue;
+	*found = true;
+	return CXChildVisit_Break;
 }
 
 static const char *
@@ -196,6 +194,22 @@ find_root(const struct class *class, const struct method *method)
 	return NULL;
 }
 
+/* Offset of the '{' of a body after a method's parameters, or 0. */
+static size_t
+find_body(const struct source *source, size_t at)
+{
+	while (at < source->length && strchr(";={", source->text[at]) == NULL) {
+		size_t next = text_skip(source->text, source->length, at);
+
+		if (next == at)
+			next = source->text[at] == '(' || source->text[at] == '['
+				       ? text_match(source->text, source->length, at)
+				       : at + 1;
+		at = next;
+	}
+	return at < source->length && source->text[at] == '{' ? at : 0;
+}
+
 static void
 add_method(struct front *front, struct class *class, CXCursor cursor, bool is_template)
 {
@@ -227,11 +241,9 @@ add_method(struct front *front, struct class *class, CXCursor cursor, bool is_te
 	}
 	m->returns = returns_text(front, text + begin, name_at - begin);
 
-	CXCursor found[2] = {clang_getNullCursor(), clang_getNullCursor()};
 	size_t open = name_at;
 
-	clang_visitChildren(cursor, scan_body, found);
-	m->has_override = !clang_Cursor_isNull(found[1]);
+	clang_visitChildren(cursor, scan_override, &m->has_override);
 	while (open < source->length && source->text[open] != '(')
 		open++;
 	/* operator() has a pair of its own. */
@@ -244,11 +256,13 @@ add_method(struct front *front, struct class *class, CXCursor cursor, bool is_te
 	else
 		front_params(front, cursor, source, open, m, &close);
 
-	size_t body_begin, body_end;
+	/* clang skips bodies: they may name what only the header declares, super for one. */
+	size_t body = find_body(source, close);
 
-	if (!clang_Cursor_isNull(found[0]) &&
-	    text_between(front, clang_getCursorExtent(found[0]), &body_begin, &body_end) != NULL)
-		m->body = arena_strndup(arena, text + body_begin, body_end - body_begin);
+	if (body != 0) {
+		end = text_match(text, source->length, body);
+		m->body = arena_strndup(arena, text + body, end - body);
+	}
 	m->raw = text_strip(arena, text + begin, end - begin, true);
 	if (m->is_virtual)
 		m->root = find_root(class, m);
@@ -280,7 +294,10 @@ add_extra(struct front *front, struct class *class, CXCursor cursor)
 	size_t begin, end;
 	const char *text = text_between(front, clang_getCursorExtent(cursor), &begin, &end);
 
-	if (text != NULL)
+	/* A structure that a parameter names first is not declared here. */
+	while (text != NULL && text[end] != '\0' && isspace((unsigned char)text[end]))
+		end++;
+	if (text != NULL && text[end] == ';')
 		*ARENA_PUSH(front->model->arena, class->extras, class->n_extras) =
 			arena_strndup(front->model->arena, text + begin, end - begin);
 }
@@ -631,9 +648,10 @@ parse(struct front *front, CXIndex index, const struct options *options)
 	}
 	CXTranslationUnit unit = NULL;
 
-	if (clang_parseTranslationUnit2(index, options->def, args, (int)n_args, files,
-					(unsigned)front->sources.count, CXTranslationUnit_KeepGoing,
-					&unit) != CXError_Success)
+	if (clang_parseTranslationUnit2(
+		    index, options->def, args, (int)n_args, files, (unsigned)front->sources.count,
+		    CXTranslationUnit_KeepGoing | CXTranslationUnit_SkipFunctionBodies,
+		    &unit) != CXError_Success)
 		return NULL;
 	return unit;
 }

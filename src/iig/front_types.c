@@ -319,6 +319,30 @@ classify_array(struct front *front, struct param *param, CXType type)
 	}
 }
 
+/* Whether the type, or what it points to, is declared in a class. */
+static bool
+is_nested(CXType type)
+{
+	for (int depth = 0; depth < 4; depth++) {
+		CXCursor declaration = clang_getTypeDeclaration(type);
+
+		if (!clang_Cursor_isNull(declaration) &&
+		    clang_getCursorKind(declaration) != CXCursor_NoDeclFound) {
+			enum CXCursorKind kind =
+				clang_getCursorKind(clang_getCursorSemanticParent(declaration));
+
+			return kind == CXCursor_ClassDecl || kind == CXCursor_StructDecl;
+		}
+		if (type.kind == CXType_Pointer)
+			type = clang_getPointeeType(type);
+		else if (type.kind == CXType_ConstantArray)
+			type = clang_getArrayElementType(type);
+		else
+			return false;
+	}
+	return false;
+}
+
 static void
 classify(struct front *front, struct param *param, CXType type)
 {
@@ -326,6 +350,7 @@ classify(struct front *front, struct param *param, CXType type)
 
 	param->form = F_LOCAL;
 	param->partner = -1;
+	param->is_nested = is_nested(type);
 	switch (c.kind) {
 	case CXType_Pointer:
 		classify_pointer(front, param, type);

@@ -114,6 +114,11 @@ parse_options(struct arena *arena, int argc, char **argv, struct options *option
 			return wrong_usage("cannot take", argv[i]);
 		}
 	}
+#ifdef IIG_INCLUDEDIR
+	/* The installed framework, after whatever was asked for. */
+	if (access(IIG_INCLUDEDIR, X_OK) == 0)
+		add_include_dir(arena, options, IIG_INCLUDEDIR);
+#endif
 	if (options->def == NULL)
 		return wrong_usage("--def is missing", "");
 	if (!*ret_check && options->json == NULL &&

@@ -74,6 +74,7 @@ struct param {
 	bool is_bool;
 	bool is_integer; /* could be a count */
 	bool is_named;
+	bool is_nested; /* its type is declared in a class */
 	struct where where;
 };
 

@@ -99,6 +99,9 @@ text_skip(const char *text, size_t length, size_t at)
 			at++;
 		return at + 2 < length ? at + 2 : length;
 	}
+	/* 1'000 has no character in it. */
+	if (at < length && at > 0 && text[at] == '\'' && isdigit((unsigned char)text[at - 1]))
+		return at;
 	if (at < length && (text[at] == '"' || text[at] == '\'')) {
 		char quote = text[at++];
 
