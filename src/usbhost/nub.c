@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/ioreturn.h"
 #include "driverkit/host.h"
 #include "object/containers.h"
 #include "usbhost/nub.h"
@@ -293,27 +294,20 @@ nub_copy_interface(struct host_interface *interface)
 }
 
 static int
-publish(IOService *nub, IOService *provider, const char *const *classes, const char *name, uint32_t number,
-	OSDictionary *properties, bool match)
+publish(IOService *nub, IOService *provider, const char *name, uint32_t number, OSDictionary *properties, bool match)
 {
 	char location[16];
 	IOReturn status = kIOReturnNoMemory;
-	uint64_t provider_id = 0, entry_id;
 
 	(void)snprintf(location, sizeof location, "%x", number); /* fits */
-	if (provider && IOService_GetRegistryEntryID(provider, &provider_id) != kIOReturnSuccess)
-		return -ENODEV;
 	if (nub && properties)
-		status = adxi_host_publish(nub, provider_id, classes, name, location, properties, &entry_id);
+		status = adxi_host_publish(nub, provider, name, location, properties, NULL);
 	if (status == kIOReturnSuccess && match)
 		status = IOService_RegisterService(nub);
 	if (status != kIOReturnSuccess)
-		log_warning("%s@%s is not in the registry: 0x%08x", name, location, (unsigned)status);
+		log_warning("%s@%s is not in the registry: %s", name, location, adxi_ioreturn_name(status));
 	return status == kIOReturnSuccess ? 0 : status == kIOReturnNoMemory ? -ENOMEM : -EIO;
 }
-
-static const char *const device_classes[] = { "IOUSBHostDevice", "IOService", NULL };
-static const char *const interface_classes[] = { "IOUSBHostInterface", "IOService", NULL };
 
 static int
 publish_device(void *userdata, struct host_device *device)
@@ -324,7 +318,7 @@ publish_device(void *userdata, struct host_device *device)
 
 	/* Named before it is published: a driver may call at once. */
 	(void)exchange_nub(device, &device->nub, adxi_retain(nub));
-	r = publish((IOService *)nub, NULL, device_classes,
+	r = publish((IOService *)nub, NULL,
 		    device->product && *device->product ? device->product : "IOUSBHostDevice", device->location,
 		    properties, true);
 	adxi_release(properties);
@@ -343,7 +337,7 @@ publish_interface(void *userdata, struct host_interface *interface, bool match)
 	int r;
 
 	(void)exchange_nub(interface->device, &interface->nub, adxi_retain(nub));
-	r = publish((IOService *)nub, (IOService *)provider, interface_classes,
+	r = publish((IOService *)nub, (IOService *)provider,
 		    interface->name && *interface->name ? interface->name : "IOUSBHostInterface",
 		    interface->number, properties, match);
 	adxi_release(properties);
@@ -384,7 +378,7 @@ configured(void *userdata, struct host_device *device, uint8_t value)
 	OSDictionary *dict = adxi_dict_new();
 
 	if (nub && dict && adxi_dict_set_number(dict, "kUSBCurrentConfiguration", value, 8) == 0)
-		(void)IOUSBHostDevice_SetProperties(nub, dict); /* only what ioreg shows */
+		(void)adxi_host_set_properties((IOService *)nub, dict); /* only what ioreg shows */
 	adxi_release(dict);
 	adxi_release(nub);
 }
