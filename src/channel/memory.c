@@ -436,7 +436,7 @@ mapping_new(struct adxi_memory *memory, uint64_t offset, uint64_t length, uint32
 {
 	bool read_only = flags & ADXI_MAP_READ_ONLY;
 	uint64_t lead = 0;
-	uint8_t *at;
+	uint8_t *at = NULL;
 
 	int r = check_contiguous(memory, offset, length, &lead);
 	if (r < 0)

@@ -4,76 +4,65 @@
 
 /**
  * @file driverkit/host.h
- * @brief Being a process that hosts services: connect to dextd, serve its commands, publish nubs.
+ * @brief A family host's process (usbhost): its nubs, its devices, its peers. Exported by libDriverKit, not installed.
  *
- * A dext's main() uses connect and serve. A family host (usbhost) also publishes: it makes a native object of a
- * KERNEL class whose glue it compiles with -DKERNEL=1, publishes and registers it; dextd introduces drivers, whose
- * calls arrive as X_method_Impl on the object's Default queue.
+ *   start --> publish --> register --(drivers match, open, call)--> terminate --> released
  *
- *   object --publish--> entry --register--> matched, introduced, called --terminate--> (dextd stops its clients) --> released()
+ * A nub is a native object of a KERNEL class that the host implements. libDriverKit serves everything of IOService
+ * on it; when dextd stops it, it is stopped at once (a nub has no Start and Stop of its own).
  *
- * Threads: everything [any] unless it says otherwise.
+ * Methods of objects of KERNEL classes other than OSAction run in no queue: on whichever worker received them,
+ * in the order in which one peer sent them, several peers at once. A host locks for itself and does not block there
+ * (deferred replies, see docs/iig.md).
+ *
+ * Threads: everything [any], except start and run.
  */
 
 #include <stdint.h>
 
-#include <DriverKit/IOService.h>
-#include <DriverKit/OSDictionary.h>
-#include <DriverKit/OSString.h>
+#include <ambidext/classes.h>
 
 struct adxi_channel;
-struct adxi_queue;
 
-/* What a host is told. NULL members: not supported, or nothing to do. Called on a worker, one at a time for attach and detach. */
 struct adxi_host_ops {
-	/* `dext attach WHAT`. @p ret_entry_id: the nub, published. @p ret_problem: +1 sentence when it fails. May block. */
-	kern_return_t (*attach)(void *userdata, const char *what, uint64_t *ret_entry_id, OSString **ret_problem);
-	kern_return_t (*detach)(void *userdata, const char *what, OSString **ret_problem);
-	/* dextd has let go of a published service: nobody will call it any more. Borrowed. */
-	void (*released)(void *userdata, IOService *service);
-	/* A peer (a driver's process) is gone, with all its rights: close what it had opened. Borrowed for the call. Nothing of it is
-	 * running or queued on the Control queue. */
-	void (*peer_gone)(void *userdata, struct adxi_channel *channel);
-	/* Queue, +1, for calls of peers on objects that are no services (pipes); NULL: the Root queue, one for all. */
-	struct adxi_queue *(*place)(OSMetaClassBase *target, const struct OSMethod *method);
-	/* The process is to end with this status: last words. */
-	void (*exiting)(void *userdata, int status);
+	/* `dext attach WHAT`. On a worker; may block and may publish. *ret_entry: the new nub's. Not 0: *ret_problem is a
+	 * sentence, malloc'd. NULL: this host's devices come by themselves. */
+	int (*attach)(void *userdata, const char *what, uint64_t *ret_entry, char **ret_problem);
+	int (*detach)(void *userdata, const char *what, char **ret_problem);
+	/* dextd detached the nub: the process gave up its own reference, nobody can open it any more. May be NULL. */
+	void (*released)(void *userdata, IOService *nub);
+	/* A peer's channel is dead: every proxy on it leads nowhere, its rights on objects here are gone. Compare
+	 * adxi_channel_of(client). May be NULL. */
+	void (*peer_closed)(void *userdata, struct adxi_channel *channel);
+	/* dextd says that the process is to end, or dextd has gone; adxi_host_run() returns after it. May be NULL. */
+	void (*ending)(void *userdata);
 };
 
-/**
- * Connect, start workers, check in.
- *
- * @param socket  connected to dextd; taken
- * @param token   from the environment
- * @param ops     may be NULL; kept
- * @retval -EPERM     dextd does not know the token
- * @retval -EALREADY  connected
- * @retval -EPROTO, -ETIMEDOUT, -ENOMEM, -errno
- */
-int adxi_host_connect(int socket, const char *token, const struct adxi_host_ops *ops, void *userdata);
-/** Serve in this thread too until dextd says Exit or is gone. @return the status to exit with */
-int adxi_host_serve(void);
-/** End the process as a host or driver does: no destructors run under threads that may still work. */
-__attribute__((noreturn)) void adxi_host_exit(int status);
-
-/** The realm as CheckIn described it, borrowed; NULL before. */
-OSDictionary *adxi_host_realm(void);
+/** Check in with the dextd that started this process (its environment says how) and start workers. 0, -errno (told on
+ *  stderr). @p ops is borrowed for ever; NULL: a dext, which publishes nothing by itself. */
+ADX_API int adxi_host_start(const struct adxi_host_ops *ops, void *userdata);
+/** Serve until dextd says Exit or goes away. Exit status. */
+ADX_API int adxi_host_run(void);
 
 /**
- * Make @p service (native, init() done) an entry below @p provider_id (0: the root).
+ * A registry entry for @p nub, which is retained until it is released. Not matched before IOService_RegisterService(nub).
  *
- * @param classes   names it matches by, nearest first, NULL-terminated: "IOUSBHostDevice", "IOService"
- * @param location  may be NULL
- * @param properties  borrowed; may be NULL
+ * @param provider    a nub of this process, or NULL: the root
+ * @param name        copied; NULL: the class's name
+ * @param location    what stands after '@', or NULL
+ * @param properties  borrowed; copied
+ * @param ret_entry   may be NULL
  */
-kern_return_t adxi_host_publish(IOService *service, uint64_t provider_id, const char *const *classes, const char *name,
-				const char *location, OSDictionary *properties, uint64_t *ret_entry_id);
-/** Ask for the end of a published service and all above it: unplug. */
-kern_return_t adxi_host_terminate(IOService *service);
+ADX_API IOReturn adxi_host_publish(IOService *nub, IOService *provider, const char *name, const char *location,
+				   OSDictionary *properties, uint64_t *ret_entry);
+/** Merge into the nub's properties. */
+ADX_API IOReturn adxi_host_set_properties(IOService *nub, OSDictionary *properties);
+/** The device is gone: the nub, and all below it, are terminated. Asynchronous; ops->released follows for each nub. */
+ADX_API IOReturn adxi_host_terminate(IOService *nub);
 
-/** Peer whose call runs in this thread, borrowed for the call; NULL: none. */
-struct adxi_channel *adxi_host_caller(void);
-/** dextd's id of a peer's process or connection, 0: not a peer. */
-uint64_t adxi_host_peer_id(struct adxi_channel *channel);
+/** Peer whose call runs in this thread, borrowed for the call; NULL: a call of this process. */
+ADX_API struct adxi_channel *adxi_host_caller(void);
+/** End the process: no destructors run under threads that may still work. */
+ADX_API void adxi_host_exit(int status) __attribute__((noreturn));
 
 #endif /* DRIVERKIT_HOST_H */

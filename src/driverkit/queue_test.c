@@ -82,8 +82,8 @@ nested(void *unused)
 {
 	assert_true(adxi_queue_is_current(a));
 	push(a, "2"); /* never inline */
-	assert_int_equal(adxi_queue_sync(a, mark, "1"), 0);
-	assert_int_equal(adxi_queue_sync(b, mark, "x"), 0);
+	assert_int_equal(adxi_queue_sync(a, mark, (void *)"1"), 0);
+	assert_int_equal(adxi_queue_sync(b, mark, (void *)"x"), 0);
 	assert_ptr_equal(adxi_queue_current(), a);
 }
 
@@ -121,10 +121,10 @@ static void
 cancel_inside(void *unused)
 {
 	push(a, "x");
-	assert_int_equal(adxi_queue_cancel(a, mark, "!"), 0);
-	assert_int_equal(adxi_queue_cancel(a, mark, "?"), -EALREADY);
+	assert_int_equal(adxi_queue_cancel(a, mark, (void *)"!"), 0);
+	assert_int_equal(adxi_queue_cancel(a, mark, (void *)"?"), -EALREADY);
 	push(a, "y");
-	mark("r"); /* what runs goes on, and the handler comes after it */
+	mark((void *)"r"); /* what runs goes on, and the handler comes after it */
 }
 
 static void
@@ -134,10 +134,10 @@ test_cancel(void **state)
 	push(a, "z");
 	adxi_jobs_run();
 	assert_string_equal(trace, "-z-x-yr!");
-	assert_int_equal(adxi_queue_sync(a, mark, "n"), -ECANCELED);
+	assert_int_equal(adxi_queue_sync(a, mark, (void *)"n"), -ECANCELED);
 	assert_true(adxi_queue_is_cancelled(a));
 
-	assert_int_equal(adxi_queue_cancel(b, mark, "i"), 0); /* idle */
+	assert_int_equal(adxi_queue_cancel(b, mark, (void *)"i"), 0); /* idle */
 	assert_string_equal(trace, "-z-x-yr!");
 	adxi_jobs_run();
 	assert_string_equal(trace, "-z-x-yr!i");
