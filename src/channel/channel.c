@@ -330,7 +330,7 @@ channel_drop_role(struct adxi_channel *ch)
 	passed = role_pass_locked(ch);
 	more = inbox_is_ready_locked(ch);
 	(void)pthread_mutex_unlock(&ch->lock);
-	if (!passed && (!role_asleep(ch, head) || more))
+	if (!passed && (!role_asleep(ch, head) || more || atomic_load(&ch->hung_up)))
 		channel_kick(ch);
 }
 
@@ -377,7 +377,7 @@ role_sleep(struct adxi_channel *ch)
 	role_awake(ch);
 	/* What it sent before it died still counts. */
 	if (fds[1].revents & (POLLHUP | POLLERR | POLLNVAL))
-		ch->hung_up = true;
+		atomic_store(&ch->hung_up, true);
 }
 
 /* Look without sleeping. [role] */
@@ -395,19 +395,21 @@ role_look(struct adxi_channel *ch)
 		atomic_store(&ch->wakes_owed, 0);
 	}
 	if (fds[1].revents & (POLLHUP | POLLERR | POLLNVAL))
-		ch->hung_up = true;
+		atomic_store(&ch->hung_up, true);
 }
 
 /* Receive for everybody until @p waiter is done. Returns without the role. */
 static void
 channel_lead(struct adxi_channel *ch, struct waiter *waiter)
 {
+	bool hung_up;
 	int r = 0;
 
 	role_awake(ch);
 	while (!waiter_is_done(ch, waiter) && !adxi_channel_is_dead(ch)) {
 		if (atomic_load(&ch->queued_bytes) > 0 && (r = send_flush(ch)) < 0)
 			break;
+		hung_up = atomic_load(&ch->hung_up); /* before the ring: what the peer said last is in it */
 		r = receive_one(ch);
 		if (r < 0)
 			break;
@@ -420,7 +422,7 @@ channel_lead(struct adxi_channel *ch, struct waiter *waiter)
 		}
 		if (r != RECEIVED_NONE || waiter_is_done(ch, waiter))
 			continue;
-		if (ch->hung_up) {
+		if (hung_up) {
 			r = -EPIPE;
 			break;
 		}
@@ -588,9 +590,23 @@ adxi_channel_hand_over(void)
 		channel_kick(ch);
 }
 
+/* Who polls edge-triggered hears of the peer's end once. If another thread receives at that time and does not look at the
+ * socket, it must at least pass the news on. */
+static bool
+socket_is_hung_up(struct adxi_channel *ch)
+{
+	struct pollfd fd = { .fd = ch->socket, .events = 0 };
+
+	if (poll(&fd, 1, 0) <= 0 || !(fd.revents & (POLLHUP | POLLERR | POLLNVAL)))
+		return false;
+	atomic_store(&ch->hung_up, true);
+	return true;
+}
+
 int
 adxi_channel_dispatch(struct adxi_channel *ch, unsigned budget)
 {
+	bool hung_up;
 	int handled = 0;
 	int r = 0;
 
@@ -599,7 +615,7 @@ adxi_channel_dispatch(struct adxi_channel *ch, unsigned budget)
 	if (adxi_channel_is_dead(ch))
 		return -EPIPE;
 	(void)adxi_channel_ref(ch);
-	if (!channel_try_role(ch)) {
+	if (!channel_try_role(ch) && (!socket_is_hung_up(ch) || !channel_try_role(ch))) {
 		/* The one who receives leaves what this thread may have to run. */
 		channel_deliver(ch);
 		goto out;
@@ -607,11 +623,13 @@ adxi_channel_dispatch(struct adxi_channel *ch, unsigned budget)
 	for (;;) {
 		if (atomic_load(&ch->queued_bytes) > 0 && (r = send_flush(ch)) < 0)
 			break;
+		hung_up = atomic_load(&ch->hung_up);
 		r = receive_one(ch);
 		if (r < 0)
 			break;
-		if (r == RECEIVED_NONE && handled == 0 && !ch->hung_up) {
+		if (r == RECEIVED_NONE && handled == 0 && !hung_up) {
 			role_look(ch);
+			hung_up = atomic_load(&ch->hung_up);
 			r = receive_one(ch);
 			if (r < 0)
 				break;
@@ -627,7 +645,7 @@ adxi_channel_dispatch(struct adxi_channel *ch, unsigned budget)
 		if (adxi_channel_is_dead(ch))
 			break;
 		if (r == RECEIVED_NONE) {
-			if (ch->hung_up)
+			if (hung_up)
 				r = -EPIPE;
 			break;
 		}

@@ -7,23 +7,30 @@
  * @brief A connection between two processes: messages, objects by capability, descriptors, liveness.
  *
  *   socket (seqpacket): liveness (HUP), descriptors, bootstrap      memory (memfd, sealed): a ring each way
- *   wake[2] (eventfd): one a direction; the sender writes it only when the receiver said that it sleeps
+ *   wake[2] (pipe): one a direction; the sender writes it only when the receiver said that it sleeps
  *
  * States: OPEN --close()--> CLOSED        OPEN --peer gone, protocol error--> DEAD --close()--> CLOSED
  * DEAD: every pending call ends with MIG_SERVER_DIED, every right that the peer held is given up
- * (hooks->no_senders), every proxy answers MACH_SEND_INVALID_DEST; closed() is told once.
+ * (hooks->no_senders), every proxy answers MACH_SEND_INVALID_DEST; closed() is told once. What the peer sent before it
+ * went is delivered first. close() does the same for this side, without closed().
  *
  * A process names only what it was given: references are {index, generation} in a table of the channel. Index 0
  * is the "door": an object that each side may offer from the start. A peer that sends anything malformed is dead
  * from then on, with rule CHN00n told; nothing that it wrote is looked at twice in shared memory.
  *
- * Back-pressure: a full ring queues one-way messages in this process up to a quota (ADXI_CHANNEL_QUOTA bytes), flushed
- * when the peer makes room; beyond it a sending thread waits, except inside a dispatch of the same channel, where
- * the message is dropped, counted and told (rule CHN003). Receiving never waits for sending, so no two sides can wait for
- * each other's room.
+ * Back-pressure: what finds no room in the ring waits in this process, and goes when the peer makes room. One-way messages
+ * do so up to 1 MiB; beyond it a sending thread waits, except inside a delivery of the same channel that was not handed over,
+ * where the message is dropped, counted and told (rule CHN003). Anything up to 16 MiB; then the peer is given up (CHN004).
+ * Receiving never waits for sending, so no two sides can wait for each other's room. Requests that this side does not finish
+ * count too: above 64 MiB of them new ones are refused (CHN007).
  *
- * Threads: everything [any] unless it says otherwise. Lock order: channel.rx, channel.table, channel.tx. No lock is held
- * while an object's hook, a reply callback or deliver runs.
+ * Receiving: one thread at a time reads the ring, for all: the one that dispatches, or one that waits for a reply. Requests
+ * go to a list in the order of their arrival, and one thread at a time delivers from it, in that order, while others may
+ * go on receiving; a thread that waits inside a delivery delivers what comes meanwhile. adxi_channel_hand_over() lets the next
+ * thread deliver.
+ *
+ * Threads: everything [any] unless it says otherwise. No lock is held while an object's hook, a reply callback or a delivery
+ * runs; hooks->grant and accept must not call through the channel. docs/channel.md has the format and the waking.
  */
 
 #include <stdbool.h>
@@ -45,7 +52,7 @@ struct adxi_endpoint {
 
 #define ADXI_ENDPOINT_FDS 4u
 
-/** Make both ends of a new connection: memfd sealed against resizing, eventfds, socket pair. 0, -ENOMEM, -EMFILE. */
+/** Make both ends of a new connection: memfd sealed against resizing, wake pipes, socket pair. 0, -ENOMEM, -EMFILE. */
 int adxi_endpoint_pair(struct adxi_endpoint ret_ends[2]);
 /** Close what is still owned. Any state, also zeroed-with--1. */
 void adxi_endpoint_done(struct adxi_endpoint *endpoint);
@@ -93,7 +100,8 @@ struct adxi_channel *adxi_channel_unref(struct adxi_channel *channel);
 
 /**
  * Descriptor to poll for POLLIN: something may be there, or the peer died. Borrowed; an epoll instance over the wake
- * eventfd and the socket, so it can be added to another epoll, a poll() or a run loop. Level-triggered.
+ * pipe and the socket, so it can be added to another epoll, a poll() or a run loop. Level-triggered: every dispatch leaves the
+ * peer's sender told that this side sleeps, and the descriptor readable if something is left.
  */
 int adxi_channel_fd(struct adxi_channel *channel);
 /**
@@ -108,7 +116,8 @@ int adxi_channel_dispatch(struct adxi_channel *channel, unsigned budget);
  * messages may be delivered by other threads meanwhile, and one that polls is woken for them. No-op elsewhere.
  */
 void adxi_channel_hand_over(void);
-/** Tell the peer's sender that this side is about to sleep on adxi_channel_fd: true if it may, false: dispatch again. */
+/** Whether nothing is there, without a system call: for who spins, or takes edges. False: dispatch again. The peer's sender
+ *  was told that this side sleeps. */
 bool adxi_channel_prepare_sleep(struct adxi_channel *channel);
 
 bool adxi_channel_is_dead(const struct adxi_channel *channel);
@@ -123,7 +132,7 @@ struct adxi_channel *adxi_channel_of(const OS_OBJECT *object);
 struct adxi_channel *adxi_channel_current(void);
 
 /** Take back a native object that was granted on this channel (generation advances; later uses answer
- *  MACH_SEND_INVALID_DEST). */
+ *  MACH_SEND_INVALID_DEST, or MACH_SEND_INVALID_RIGHT as an argument). hooks->no_senders is not told. */
 void adxi_channel_revoke(struct adxi_channel *channel, OS_OBJECT *object);
 
 /* Counters, for tests, `dext list --json` and leak checks. */

@@ -41,6 +41,18 @@ settle(struct pair *pair)
 		;
 }
 
+/* What the end's door keeps, borrowed. */
+static OS_OBJECT *
+kept_by(struct end *end)
+{
+	OS_OBJECT *kept;
+
+	(void)pthread_mutex_lock(&end->door->lock);
+	kept = end->door->kept;
+	(void)pthread_mutex_unlock(&end->door->lock);
+	return kept;
+}
+
 static void
 test_null_call(void **state)
 {
@@ -199,11 +211,9 @@ test_objects(void **state)
 	OSRelease(back);
 	/* Kept by the peer: a proxy, of the right class, with one reference of ours in the table. */
 	assert_int_equal(echo_call(pair.a.peer, ECHO_KEEP, NULL, 0, echo_object(mine), NULL), kIOReturnSuccess);
-	(void)pthread_mutex_lock(&pair.b.door->lock);
-	assert_true(OSIsRemote(pair.b.door->kept));
-	assert_ptr_equal(pair.b.door->kept->meta, &echo_class);
-	assert_ptr_equal(adxi_channel_of(pair.b.door->kept), pair.b.channel);
-	(void)pthread_mutex_unlock(&pair.b.door->lock);
+	assert_true(OSIsRemote(kept_by(&pair.b)));
+	assert_ptr_equal(kept_by(&pair.b)->meta, &echo_class);
+	assert_ptr_equal(adxi_channel_of(kept_by(&pair.b)), pair.b.channel);
 	assert_int_equal(OSGetRetainCount(echo_object(mine)), 2);
 	assert_int_equal(echo_call(pair.a.peer, ECHO_GET, NULL, 0, NULL, &back), kIOReturnSuccess);
 	assert_ptr_equal(back, mine);
@@ -339,7 +349,7 @@ test_endpoint_object(void **state)
 	assert_ptr_equal(again, object);
 	OSRelease(again);
 	OSRelease(object);
-	kept = pair.b.door->kept;
+	kept = kept_by(&pair.b);
 	assert_false(OSIsRemote(kept));
 	assert_int_equal(adxi_endpoint_take(kept, &taken), 0);
 	assert_int_equal(adxi_endpoint_take(kept, &ends[1]), -EBADF);
@@ -367,7 +377,7 @@ test_revoke(void **state)
 	pair_open(&pair, true);
 	mine = echo_new();
 	assert_int_equal(echo_call(pair.a.peer, ECHO_KEEP, NULL, 0, echo_object(mine), NULL), kIOReturnSuccess);
-	proxy = pair.b.door->kept;
+	proxy = kept_by(&pair.b);
 	assert_int_equal(echo_call(proxy, ECHO_NULL, NULL, 0, NULL, NULL), kIOReturnSuccess);
 	adxi_channel_revoke(pair.a.channel, echo_object(mine));
 	while (OSGetRetainCount(echo_object(mine)) != 1) /* the call's own reference, after its answer */
@@ -378,7 +388,7 @@ test_revoke(void **state)
 	assert_int_equal(echo_post(proxy, 1), kIOReturnSuccess);
 	/* Granted again it works, as another proxy. */
 	assert_int_equal(echo_call(pair.a.peer, ECHO_KEEP, NULL, 0, echo_object(mine), NULL), kIOReturnSuccess);
-	assert_int_equal(echo_call(pair.b.door->kept, ECHO_NULL, NULL, 0, NULL, NULL), kIOReturnSuccess);
+	assert_int_equal(echo_call(kept_by(&pair.b), ECHO_NULL, NULL, 0, NULL, NULL), kIOReturnSuccess);
 	assert_false(adxi_channel_is_dead(pair.a.channel));
 	OSRelease(echo_object(mine));
 	pair_close(&pair);
@@ -401,15 +411,15 @@ test_forwarding(void **state)
 	end_open(&c, &ends[1], "b", true);
 	mine = echo_new();
 	assert_int_equal(echo_call(pair.a.peer, ECHO_KEEP, NULL, 0, echo_object(mine), NULL), kIOReturnSuccess);
-	assert_int_equal(echo_call(b2.peer, ECHO_KEEP, NULL, 0, pair.b.door->kept, NULL), kIOReturnSuccess);
+	assert_int_equal(echo_call(b2.peer, ECHO_KEEP, NULL, 0, kept_by(&pair.b), NULL), kIOReturnSuccess);
 	assert_int_equal(echo_call(pair.a.peer, ECHO_KEEP, NULL, 0, NULL, NULL), kIOReturnSuccess);
-	assert_int_equal(echo_call(c.door->kept, ECHO_ECHO, &value, 1, echo_object(c.door), &back),
+	assert_int_equal(echo_call(kept_by(&c), ECHO_ECHO, &value, 1, echo_object(c.door), &back),
 			 kIOReturnSuccess);
 	assert_int_equal(value, 5);
 	assert_ptr_equal(back, c.door);
 	OSRelease(back);
-	assert_int_equal(echo_post(c.door->kept, 1), kIOReturnSuccess);
-	assert_int_equal(echo_call(c.door->kept, ECHO_NULL, NULL, 0, NULL, NULL), kIOReturnSuccess);
+	assert_int_equal(echo_post(kept_by(&c), 1), kIOReturnSuccess);
+	assert_int_equal(echo_call(kept_by(&c), ECHO_NULL, NULL, 0, NULL, NULL), kIOReturnSuccess);
 	assert_int_equal(mine->n_posts, 1);
 	assert_int_equal(echo_call(b2.peer, ECHO_KEEP, NULL, 0, NULL, NULL), kIOReturnSuccess);
 	while (mine->n_no_senders == 0)

@@ -132,7 +132,7 @@ struct adxi_channel {
 	/* role */
 	struct ring_rx rx;
 	uint32_t fd_sequence_rx;
-	bool hung_up;
+	_Atomic bool hung_up; /* the peer is gone; what it sent before is still taken */
 
 	pthread_mutex_t lock;
 	bool receiving;
