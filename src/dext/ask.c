@@ -240,14 +240,14 @@ static void
 print_line(CFTypeRef line)
 {
 	time_t seconds = (time_t)(number_at(line, "time") / 1000000000);
-	const char *rule = text_at(line, "rule");
 	struct tm tm;
 	char when[32];
 
 	(void)localtime_r(&seconds, &tm);
 	(void)strftime(when, sizeof when, "%H:%M:%S", &tm);
-	printf("%s.%03lld %s[%lld] %s%s%s%s\n", when, (long long)(number_at(line, "time") / 1000000 % 1000), text_at(line, "server"),
-	       (long long)number_at(line, "pid"), *rule ? "[" : "", rule, *rule ? "] " : "", text_at(line, "text"));
+	/* A line that tells of a rule begins with its id. */
+	printf("%s.%03lld %s[%lld] %s\n", when, (long long)(number_at(line, "time") / 1000000 % 1000), text_at(line, "server"),
+	       (long long)number_at(line, "pid"), text_at(line, "text"));
 }
 
 int
@@ -332,6 +332,36 @@ print_rule(const struct adx_rule *rule, bool json)
 		printf("  With AMBIDEXT_STRICT=macos this fails here too.\n");
 }
 
+/* iig's mistakes: the table that the compiler itself tells them by. The row at @p i, or false. */
+static bool
+iig_rule_at(size_t i, struct adx_rule *ret_rule)
+{
+#define IIG_ERROR(number, name, wanted, fix) { number, #name, wanted, fix },
+	static const struct {
+		int number;
+		const char *title, *wanted, *fix;
+	} rows[] = {
+#include "iig/errors.def"
+	};
+#undef IIG_ERROR
+	static char id[16];
+
+	if (i >= sizeof rows / sizeof rows[0])
+		return false;
+	snprintf(id, sizeof id, "IIG%03d", rows[i].number);
+	*ret_rule = (struct adx_rule){ .id = id, .title = rows[i].title, .wanted = rows[i].wanted, .fix = rows[i].fix };
+	return true;
+}
+
+static bool
+iig_rule_find(const char *id, struct adx_rule *ret_rule)
+{
+	for (size_t i = 0; iig_rule_at(i, ret_rule); i++)
+		if (strcasecmp(ret_rule->id, id) == 0)
+			return true;
+	return false;
+}
+
 int
 command_explain(int argc, char **argv)
 {
@@ -345,7 +375,7 @@ command_explain(int argc, char **argv)
 		if (strcmp(argv[i], "--json") == 0)
 			continue;
 		n++;
-		if (adx_rule_find(argv[i], &rule) < 0)
+		if (adx_rule_find(argv[i], &rule) < 0 && !iig_rule_find(argv[i], &rule))
 			status = fail("explain", "there is no rule '%s'; `dext explain` lists them all", argv[i]);
 		else
 			print_rule(&rule, json);
@@ -355,6 +385,12 @@ command_explain(int argc, char **argv)
 			print_rule(&rule, true);
 		else
 			printf("%-8s %s\n", rule.id, rule.title);
+	}
+	for (size_t i = 0; n == 0 && iig_rule_at(i, &rule); i++) {
+		if (json)
+			print_rule(&rule, true);
+		else
+			printf("%-8s %s\n", rule.id, rule.wanted);
 	}
 	return status;
 }

@@ -347,6 +347,7 @@ link_all(struct build *build, const struct strings *objects, const char *executa
 	(void)addf(&command, "-ldriverkit_main");
 	(void)addf(&command, "-lUSBDriverKit");
 	(void)addf(&command, "-lDriverKit");
+	(void)addf(&command, "-lambidext");
 	(void)addf(&command, "-lBlocksRuntime");
 	(void)addf(&command, "-o");
 	(void)addf(&command, "%s", executable);

@@ -17,6 +17,7 @@
 #include "dext/dext.h"
 
 #define READY_TIMEOUT_MS 30000
+#define QUIET_SECONDS 10u
 #define MAX_ACTIONS 64
 
 struct realm {
@@ -85,6 +86,10 @@ do_actions(struct realm *realm)
 				      (char *)(uintptr_t)realm->actions[i].what, NULL };
 		status = realm->actions[i].attach ? command_attach(2, arguments) : command_load(2, arguments);
 	}
+	/* Drivers that match start now; the command sees what they have become. */
+	mach_timespec_t wait = { .tv_sec = QUIET_SECONDS };
+	if (status == EXIT_OK && realm->n_actions > 0 && IOKitWaitQuiet(kIOMainPortDefault, &wait) == kIOReturnTimeout)
+		progress("dext realm: drivers still start after %u s; the command is run all the same", QUIET_SECONDS);
 	return status;
 }
 
