@@ -192,6 +192,22 @@ bool channel_delivers_here(const struct adxi_channel *channel);
 bool channel_in_delivery(const struct adxi_channel *channel);
 unsigned channel_depth(void);
 
+/* held.c */
+static inline uint32_t
+hash_pointer(const void *pointer)
+{
+	return (uint32_t)(((uintptr_t)pointer >> 4) * 0x9e3779b97f4a7c15ull >> 32);
+}
+int held_export(OS_OBJECT *object);
+/** True: no channel exports it any more. */
+bool held_unexport(OS_OBJECT *object);
+/** Watch import->object, which keeps its reference. -ENOMEM */
+int held_accept(struct import *import);
+void held_forget(struct import *import);
+bool held_is_accepted(OS_OBJECT *object, const struct adxi_channel *channel, struct wire_ref *ret_ref);
+/** A channel of which @p object was accepted, +1, or NULL. */
+struct adxi_channel *held_accepted_by(OS_OBJECT *object, struct wire_ref *ret_ref);
+
 /* table.c */
 extern const struct OSRemoteOps channel_remote_ops;
 int table_init(struct table *table);

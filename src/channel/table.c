@@ -7,128 +7,6 @@
 #include "base/cleanup.h"
 
 /* ---------------------------------------------------------------------------------------------
- * The process's objects that some channel holds: how many tables export one, and which import keeps one.
- */
-
-struct held {
-	OS_OBJECT *object;       /* borrowed: whoever made the entry has a reference */
-	unsigned n_exports;
-	struct import *accepted; /* borrowed from tables, by next_watched */
-	struct held *next;
-};
-
-#define HELD_BUCKETS 1024u
-
-static struct {
-	pthread_mutex_t lock; /* innermost */
-	struct held *buckets[HELD_BUCKETS];
-} held = { .lock = PTHREAD_MUTEX_INITIALIZER };
-
-static uint32_t
-hash_pointer(const void *pointer)
-{
-	return (uint32_t)(((uintptr_t)pointer >> 4) * 0x9e3779b97f4a7c15ull >> 32);
-}
-
-static struct held **
-held_find_locked(const OS_OBJECT *object)
-{
-	struct held **at = &held.buckets[hash_pointer(object) % HELD_BUCKETS];
-
-	while (*at && (*at)->object != object)
-		at = &(*at)->next;
-	return at;
-}
-
-static struct held *
-held_get_locked(OS_OBJECT *object)
-{
-	struct held **at = held_find_locked(object);
-
-	if (!*at) {
-		*at = calloc(1, sizeof(**at));
-		if (*at)
-			(*at)->object = object;
-	}
-	return *at;
-}
-
-static void
-held_drop_locked(struct held **at)
-{
-	struct held *entry = *at;
-
-	if (entry->n_exports > 0 || entry->accepted)
-		return;
-	*at = entry->next;
-	free(entry);
-}
-
-static int
-held_export(OS_OBJECT *object)
-{
-	struct held *entry;
-
-	(void)pthread_mutex_lock(&held.lock);
-	entry = held_get_locked(object);
-	if (entry && entry->n_exports++ == 0)
-		__atomic_fetch_or(&object->flags, OS_OBJECT_EXPORTED, __ATOMIC_RELAXED);
-	(void)pthread_mutex_unlock(&held.lock);
-	return entry ? 0 : -ENOMEM;
-}
-
-/* True: no table exports it any more. */
-static bool
-held_unexport(OS_OBJECT *object)
-{
-	struct held **at;
-	bool last;
-
-	(void)pthread_mutex_lock(&held.lock);
-	at = held_find_locked(object);
-	last = --(*at)->n_exports == 0;
-	if (last) {
-		__atomic_fetch_and(&object->flags, ~OS_OBJECT_EXPORTED, __ATOMIC_RELAXED);
-		held_drop_locked(at);
-	}
-	(void)pthread_mutex_unlock(&held.lock);
-	return last;
-}
-
-static int
-held_accept(struct import *import)
-{
-	struct held *entry;
-
-	(void)pthread_mutex_lock(&held.lock);
-	entry = held_get_locked(import->object);
-	if (entry) {
-		import->next_watched = entry->accepted;
-		entry->accepted = import;
-		__atomic_fetch_or(&import->object->flags, OS_OBJECT_WATCHED, __ATOMIC_RELAXED);
-	}
-	(void)pthread_mutex_unlock(&held.lock);
-	return entry ? 0 : -ENOMEM;
-}
-
-static void
-held_forget(struct import *import)
-{
-	struct held **at;
-	struct import **link;
-
-	(void)pthread_mutex_lock(&held.lock);
-	at = held_find_locked(import->object);
-	for (link = &(*at)->accepted; *link != import; link = &(*link)->next_watched)
-		;
-	*link = import->next_watched;
-	if (!(*at)->accepted)
-		__atomic_fetch_and(&import->object->flags, ~OS_OBJECT_WATCHED, __ATOMIC_RELAXED);
-	held_drop_locked(at);
-	(void)pthread_mutex_unlock(&held.lock);
-}
-
-/* ---------------------------------------------------------------------------------------------
  * Storage
  */
 
@@ -708,8 +586,7 @@ table_import_accepted(struct adxi_channel *ch, struct wire_ref ref, OS_OBJECT *o
 bool
 table_is_yours(struct adxi_channel *ch, OS_OBJECT *object, struct wire_ref *ret_ref)
 {
-	struct held **at;
-	struct import *import = NULL;
+	struct import *import;
 
 	if (object->remote) {
 		import = (struct import *)(void *)object->remote;
@@ -720,16 +597,7 @@ table_is_yours(struct adxi_channel *ch, OS_OBJECT *object, struct wire_ref *ret_
 	}
 	if (!(__atomic_load_n(&object->flags, __ATOMIC_RELAXED) & OS_OBJECT_WATCHED))
 		return false;
-	(void)pthread_mutex_lock(&held.lock);
-	at = held_find_locked(object);
-	for (import = *at ? (*at)->accepted : NULL; import; import = import->next_watched) {
-		if (import->channel == ch) {
-			*ret_ref = import->ref;
-			break;
-		}
-	}
-	(void)pthread_mutex_unlock(&held.lock);
-	return import != NULL;
+	return held_is_accepted(object, ch, ret_ref);
 }
 
 int
@@ -780,20 +648,11 @@ import_release(struct OSRemote *remote, OS_OBJECT *proxy)
 static void
 last_user_gone(OS_OBJECT *object)
 {
-	struct adxi_channel *ch = NULL;
-	struct held **at;
-	struct import *import;
 	struct wire_ref ref;
+	struct adxi_channel *ch = held_accepted_by(object, &ref);
+	struct import *import;
 	uint64_t count = 0;
 
-	(void)pthread_mutex_lock(&held.lock);
-	at = held_find_locked(object);
-	import = *at ? (*at)->accepted : NULL;
-	if (import) {
-		ref = import->ref;
-		ch = channel_try_ref(import->channel);
-	}
-	(void)pthread_mutex_unlock(&held.lock);
 	if (!ch)
 		return;
 	(void)pthread_mutex_lock(&ch->table.lock);
