@@ -30,6 +30,10 @@ ADX_API kern_return_t adx_device_detach(CFStringRef what, CFStringRef *problem);
 ADX_API kern_return_t adx_copy_log(uint64_t after, CFStringRef server, CFArrayRef *lines, uint64_t *next);
 ADX_API kern_return_t adx_realm_shutdown(void);
 
+/** dextd's description of an entry, as `ioreg` prints it: id, class, classes, name, location, userClass, bundle, registered, matched,
+ *  inactive, busy, retain, server (pid), serverName, state. MACH_SEND_INVALID_DEST, kIOReturnBadArgument. */
+ADX_API kern_return_t adx_entry_copy(io_registry_entry_t entry, CFDictionaryRef *description);
+
 /** JSON text of a property object (dictionary, array, string, number, boolean, data as base64), UTF-8, free() it. NULL: no memory. */
 ADX_API char *adx_json(CFTypeRef object);
 

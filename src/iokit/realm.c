@@ -138,3 +138,21 @@ adx_rule_at(unsigned index, struct adx_rule *ret_rule)
 	give_rule(adxi_rule_info((enum adxi_rule)index), ret_rule);
 	return 0;
 }
+
+kern_return_t
+adx_entry_copy(io_registry_entry_t entry, CFDictionaryRef *description)
+{
+	OSDictionary *found = NULL;
+	uint64_t id;
+
+	if (!description)
+		return kIOReturnBadArgument;
+	kern_return_t ret = iokit_entry_id(entry, &id);
+	if (ret != kIOReturnSuccess)
+		return ret;
+	ADXRegistry *registry = iokit_registry();
+	ret = registry ? ADXRegistry_CopyEntry(registry, id, &found) : kIOReturnNoDevice;
+	if (ret == kIOReturnSuccess)
+		*description = (CFDictionaryRef)found;
+	return ret;
+}
