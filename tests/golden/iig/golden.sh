@@ -68,4 +68,10 @@ settle expected/unwritable.txt "$work/errors"
 settle expected/unreadable.txt "$work/errors"
 "$iig" --def good/Drive.iig 2> "$work/errors"
 [ $? = 2 ] || { echo "wrong usage does not end with 2" >&2; failed=1; }
+
+# Every error has its golden. (38 takes two signatures with one 64-bit hash.)
+for number in $(sed -n 's/^IIG_ERROR(\([0-9]*\),.*/\1/p' ../../../src/iig/errors.def); do
+	id=$(printf IIG%03d "$number")
+	[ "$number" = 38 ] || grep -q "$id" expected/*.txt || { echo "$id has no golden" >&2; failed=1; }
+done
 exit $failed
