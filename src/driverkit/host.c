@@ -489,31 +489,37 @@ tell_peer_gone(struct adxi_channel *channel)
 		ops->peer_closed(ops_userdata, channel);
 }
 
-static int
-check_in(const char *token)
+struct check_in {
+	const char *token;
+	int r;
+};
+
+static void
+check_in(void *context)
 {
+	struct check_in *call = context;
 	ADXRegistry *registry = (ADXRegistry *)adxi_channel_copy_door(dextd, &ADXRegistry_Class);
 	ADXHost *host = (ADXHost *)OSMetaClassAllocate(&ADXHost_Class);
 	ADXServer *server = NULL;
 	kern_return_t ret = kIOReturnNoMemory;
 
-	/* Before CheckIn: commands may come as soon as dextd has the host. */
 	if (registry && host && OSObject_init((OSObject *)host)) {
 		adxi_process_set_dextd(registry, NULL);
-		ret = ADXRegistry_CheckIn(registry, token, host, &server, &realm);
+		ret = ADXRegistry_CheckIn(registry, call->token, host, &server, &realm);
 	}
 	if (ret == kIOReturnSuccess)
 		adxi_process_set_dextd(registry, server);
 	OSRelease((OS_OBJECT *)server);
 	OSRelease((OS_OBJECT *)host); /* dextd's right holds it */
 	OSRelease((OS_OBJECT *)registry);
-	return ret == kIOReturnSuccess ? 0 : ret == kIOReturnBadArgument ? -EPERM : -EIO;
+	call->r = ret == kIOReturnSuccess ? 0 : ret == kIOReturnBadArgument ? -EPERM : -EIO;
 }
 
 static int
 connect_dextd(int socket, const char *token)
 {
 	struct adxi_endpoint endpoint = ADXI_ENDPOINT_NONE;
+	struct check_in call = { .token = token };
 	int r = adxi_endpoint_connect(socket, CONNECT_TIMEOUT_MS, &endpoint);
 
 	if (r == 0)
@@ -522,7 +528,10 @@ connect_dextd(int socket, const char *token)
 		r = adxi_workers_start();
 	if (r == 0)
 		r = adxi_workers_add_channel(dextd);
-	return r < 0 ? r : check_in(token);
+	/* On the Control queue: dextd's commands may come before its answer, and need what is in it. */
+	if (r == 0)
+		r = adxi_queue_sync(adxi_queue_control(), check_in, &call);
+	return r < 0 ? r : call.r;
 }
 
 /* One write a line, in the form that dextd takes apart. */
