@@ -41,14 +41,15 @@ settle(struct pair *pair)
 		;
 }
 
-/* What the end's door keeps, borrowed. */
+/* What the end's door keeps, +1. */
 static OS_OBJECT *
-kept_by(struct end *end)
+copy_kept(struct end *end)
 {
 	OS_OBJECT *kept;
 
 	(void)pthread_mutex_lock(&end->door->lock);
 	kept = end->door->kept;
+	OSRetain(kept);
 	(void)pthread_mutex_unlock(&end->door->lock);
 	return kept;
 }
@@ -211,9 +212,12 @@ test_objects(void **state)
 	OSRelease(back);
 	/* Kept by the peer: a proxy, of the right class, with one reference of ours in the table. */
 	assert_int_equal(echo_call(pair.a.peer, ECHO_KEEP, NULL, 0, echo_object(mine), NULL), kIOReturnSuccess);
-	assert_true(OSIsRemote(kept_by(&pair.b)));
-	assert_ptr_equal(kept_by(&pair.b)->meta, &echo_class);
-	assert_ptr_equal(adxi_channel_of(kept_by(&pair.b)), pair.b.channel);
+	back = copy_kept(&pair.b);
+	assert_true(OSIsRemote(back));
+	assert_ptr_equal(back->meta, &echo_class);
+	assert_ptr_equal(adxi_channel_of(back), pair.b.channel);
+	OSRelease(back);
+	back = NULL;
 	assert_int_equal(OSGetRetainCount(echo_object(mine)), 2);
 	assert_int_equal(echo_call(pair.a.peer, ECHO_GET, NULL, 0, NULL, &back), kIOReturnSuccess);
 	assert_ptr_equal(back, mine);
@@ -349,12 +353,13 @@ test_endpoint_object(void **state)
 	assert_ptr_equal(again, object);
 	OSRelease(again);
 	OSRelease(object);
-	kept = kept_by(&pair.b);
+	kept = copy_kept(&pair.b);
 	assert_false(OSIsRemote(kept));
 	assert_int_equal(adxi_endpoint_take(kept, &taken), 0);
 	assert_int_equal(adxi_endpoint_take(kept, &ends[1]), -EBADF);
 	assert_int_equal(adxi_endpoint_take(echo_object(pair.a.door), &ends[1]), -EINVAL);
 	assert_int_equal(taken.side, 1);
+	OSRelease(kept);
 	end_open(&c, &ends[0], "d", false);
 	end_open(&d, &taken, "c", true);
 	assert_int_equal(echo_call(c.peer, ECHO_NULL, NULL, 0, NULL, NULL), kIOReturnSuccess);
@@ -377,7 +382,7 @@ test_revoke(void **state)
 	pair_open(&pair, true);
 	mine = echo_new();
 	assert_int_equal(echo_call(pair.a.peer, ECHO_KEEP, NULL, 0, echo_object(mine), NULL), kIOReturnSuccess);
-	proxy = kept_by(&pair.b);
+	proxy = copy_kept(&pair.b);
 	assert_int_equal(echo_call(proxy, ECHO_NULL, NULL, 0, NULL, NULL), kIOReturnSuccess);
 	adxi_channel_revoke(pair.a.channel, echo_object(mine));
 	while (OSGetRetainCount(echo_object(mine)) != 1) /* the call's own reference, after its answer */
@@ -388,7 +393,10 @@ test_revoke(void **state)
 	assert_int_equal(echo_post(proxy, 1), kIOReturnSuccess);
 	/* Granted again it works, as another proxy. */
 	assert_int_equal(echo_call(pair.a.peer, ECHO_KEEP, NULL, 0, echo_object(mine), NULL), kIOReturnSuccess);
-	assert_int_equal(echo_call(kept_by(&pair.b), ECHO_NULL, NULL, 0, NULL, NULL), kIOReturnSuccess);
+	OSRelease(proxy);
+	proxy = copy_kept(&pair.b);
+	assert_int_equal(echo_call(proxy, ECHO_NULL, NULL, 0, NULL, NULL), kIOReturnSuccess);
+	OSRelease(proxy);
 	assert_false(adxi_channel_is_dead(pair.a.channel));
 	OSRelease(echo_object(mine));
 	pair_close(&pair);
@@ -403,7 +411,7 @@ test_forwarding(void **state)
 	struct end b2, c;
 	struct echo *mine;
 	uint64_t value = 5;
-	OS_OBJECT *back = NULL;
+	OS_OBJECT *back = NULL, *proxy;
 
 	pair_open(&pair, true);
 	assert_int_equal(adxi_endpoint_pair(ends), 0);
@@ -411,15 +419,19 @@ test_forwarding(void **state)
 	end_open(&c, &ends[1], "b", true);
 	mine = echo_new();
 	assert_int_equal(echo_call(pair.a.peer, ECHO_KEEP, NULL, 0, echo_object(mine), NULL), kIOReturnSuccess);
-	assert_int_equal(echo_call(b2.peer, ECHO_KEEP, NULL, 0, kept_by(&pair.b), NULL), kIOReturnSuccess);
+	proxy = copy_kept(&pair.b);
+	assert_int_equal(echo_call(b2.peer, ECHO_KEEP, NULL, 0, proxy, NULL), kIOReturnSuccess);
+	OSRelease(proxy);
 	assert_int_equal(echo_call(pair.a.peer, ECHO_KEEP, NULL, 0, NULL, NULL), kIOReturnSuccess);
-	assert_int_equal(echo_call(kept_by(&c), ECHO_ECHO, &value, 1, echo_object(c.door), &back),
+	proxy = copy_kept(&c);
+	assert_int_equal(echo_call(proxy, ECHO_ECHO, &value, 1, echo_object(c.door), &back),
 			 kIOReturnSuccess);
 	assert_int_equal(value, 5);
 	assert_ptr_equal(back, c.door);
 	OSRelease(back);
-	assert_int_equal(echo_post(kept_by(&c), 1), kIOReturnSuccess);
-	assert_int_equal(echo_call(kept_by(&c), ECHO_NULL, NULL, 0, NULL, NULL), kIOReturnSuccess);
+	assert_int_equal(echo_post(proxy, 1), kIOReturnSuccess);
+	assert_int_equal(echo_call(proxy, ECHO_NULL, NULL, 0, NULL, NULL), kIOReturnSuccess);
+	OSRelease(proxy);
 	assert_int_equal(mine->n_posts, 1);
 	assert_int_equal(echo_call(b2.peer, ECHO_KEEP, NULL, 0, NULL, NULL), kIOReturnSuccess);
 	while (mine->n_no_senders == 0)
