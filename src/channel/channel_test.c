@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Two ends in one process: calls, objects, values, descriptors, back-pressure. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
 #include "channel/peer_test.h"
 
 #include <errno.h>

@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Peers that are other processes, and die. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
 #include "channel/peer_test.h"
 
 #include <errno.h>

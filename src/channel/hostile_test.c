@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* A peer that has a true end of a channel and does with it what it likes. The other side must live: it answers, refuses, or
  * ends this channel. Under the sanitizers this is also the test that nothing is read twice or beyond its end. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
 #include "channel/peer_test.h"
 
 #include <errno.h>

@@ -1,4 +1,10 @@
 /* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
 #include "channel/peer_test.h"
 
 _Atomic int echo_count;

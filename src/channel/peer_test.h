@@ -7,14 +7,9 @@
  * @brief For the channel's tests: a class by hand whose objects echo, call back, keep and hold; ends with a thread each.
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdatomic.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
