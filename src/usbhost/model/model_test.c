@@ -302,6 +302,34 @@ a_rate_is_kept(void **state)
 	assert_int_equal(result.status, USB_TIMEOUT);
 }
 
+/* The next in line may want less than the one that goes. */
+static void
+who_moves_up_is_asked_at_once(void **state)
+{
+	struct host *host = *state;
+	struct result large, small;
+	uint8_t data[2][512];
+	const char *why;
+
+	for (unsigned by_timeout = 0; by_timeout < 2; by_timeout++) {
+		assert_int_equal(plug(host, "sensor,rate=1000,batch=10", &why), 0);
+		assert_int_equal(usb_backend_model.claim(host->device, 0), 0);
+		submit(host, &large, 0x81, data[0], 512, by_timeout ? 5 : 0);
+		submit(host, &small, 0x81, data[1], 3 * 16, 0);
+		usb_model_pass(host->backend, 4999999);
+		assert_int_equal(large.n + small.n, 0);
+		if (by_timeout)
+			usb_model_pass(host->backend, 1);
+		else
+			usb_backend_model.cancel(host->device, &large.transfer);
+		assert_int_equal(large.n, 1);
+		assert_int_equal(large.status, by_timeout ? USB_TIMEOUT : USB_CANCELLED);
+		assert_int_equal(small.n, 1);
+		assert_int_equal(small.status, USB_OK);
+		assert_int_equal(small.actual, 3 * 16);
+	}
+}
+
 static void
 a_late_answer_beats_a_later_timeout(void **state)
 {
@@ -403,6 +431,7 @@ main(void)
 		TEST(many_devices_have_ports_of_their_own),
 		TEST(the_clock_serves_deadlines_in_order),
 		TEST(a_rate_is_kept),
+		TEST(who_moves_up_is_asked_at_once),
 		TEST(a_late_answer_beats_a_later_timeout),
 		TEST(a_device_may_leave_by_itself),
 		TEST(a_wrong_table_is_refused),

@@ -5,6 +5,8 @@
 #include "rig.h"
 
 #include <errno.h>
+#include <sched.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -339,6 +341,99 @@ closing_waits_for_completions(void **state)
 	assert_int_equal(n_refused, ROUNDS);
 }
 
+/* One thread is inside complete when another closes. */
+struct gate {
+	struct usb_transfer transfer;
+	struct usb_backend *backend;
+	struct usb_device *device;
+	sem_t inside, detached, go;
+	_Atomic bool completed;
+	bool completed_at_close;
+};
+
+static int
+gate_attached(void *core, struct usb_device *device, const struct usb_device_info *info,
+	      void **ret_core_device)
+{
+	((struct gate *) core)->device = device;
+	*ret_core_device = device;
+	return 0;
+}
+
+static void
+gate_detached(void *core, void *core_device)
+{
+	sem_post(&((struct gate *) core)->detached);
+}
+
+static void
+gate_complete(struct usb_transfer *transfer, enum usb_status status, uint32_t actual,
+	      uint64_t time_ns)
+{
+	struct gate *gate = transfer->core;
+
+	sem_post(&gate->inside);
+	sem_wait(&gate->go);
+	atomic_store(&gate->completed, true);
+}
+
+static void *
+gate_submit(void *userdata)
+{
+	struct gate *gate = userdata;
+
+	assert_int_equal(usb_backend_model.submit(gate->device, &gate->transfer), 0);
+	return NULL;
+}
+
+static void *
+gate_close(void *userdata)
+{
+	struct gate *gate = userdata;
+
+	usb_backend_model.close(gate->backend);
+	gate->completed_at_close = atomic_load(&gate->completed);
+	return NULL;
+}
+
+static void
+closing_waits_for_who_is_inside_complete(void **state)
+{
+	const struct usb_events events = { .attached = gate_attached, .detached = gate_detached };
+	struct gate gate = { .transfer = { .endpoint = 0x81, .type = USB_BULK } };
+	pthread_t submitter, closer;
+	uint8_t data[64];
+	uint32_t location;
+	const char *why;
+
+	sem_init(&gate.inside, 0, 0);
+	sem_init(&gate.detached, 0, 0);
+	sem_init(&gate.go, 0, 0);
+	gate.transfer.data = data;
+	gate.transfer.length = sizeof data;
+	gate.transfer.complete = gate_complete;
+	gate.transfer.core = &gate;
+	assert_int_equal(
+		usb_backend_model.open("clock=virtual", &events, &gate, &gate.backend, &why), 0);
+	assert_int_equal(usb_backend_model.attach(gate.backend, "source_sink", &location, &why), 0);
+	assert_int_equal(usb_backend_model.claim(gate.device, 0), 0);
+	assert_int_equal(pthread_create(&submitter, NULL, gate_submit, &gate), 0);
+	sem_wait(&gate.inside);
+	assert_int_equal(pthread_create(&closer, NULL, gate_close, &gate), 0);
+	sem_wait(&gate.detached);
+	/* A close that does not wait is given every chance to return. */
+	for (unsigned i = 0; i < 10000; i++)
+		(void) sched_yield();
+	sem_post(&gate.go);
+	pthread_join(submitter, NULL);
+	pthread_join(closer, NULL);
+	assert_true(gate.completed_at_close);
+	usb_backend_model.release(gate.device);
+	sem_destroy(&gate.inside);
+	sem_destroy(&gate.detached);
+	sem_destroy(&gate.go);
+}
+
 /* A core that submits again from inside complete is served by a loop, not by recursion. */
 static void
 submitting_from_complete_does_not_nest(void **state)
@@ -372,5 +467,6 @@ add_race_tests(struct test_list *list, const struct target *target)
 	ADD(list, NULL, each_transfer_ends_once_whoever_wins);
 	ADD(list, NULL, the_clock_thread_joins_the_race);
 	ADD(list, NULL, closing_waits_for_completions);
+	ADD(list, NULL, closing_waits_for_who_is_inside_complete);
 	ADD(list, NULL, submitting_from_complete_does_not_nest);
 }
