@@ -99,6 +99,7 @@ struct host_device {
 	struct host_interface *interfaces[HOST_MAX_INTERFACES]; /* owned references */
 	unsigned n_interfaces;
 	struct adxi_list descriptors;  /* struct host_descriptor */
+	struct host_counters counters; /* of the pipes that are no more */
 };
 
 struct host_pipe {

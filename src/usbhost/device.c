@@ -52,6 +52,12 @@ device_free(struct host_ref *ref)
 	struct host_descriptor *descriptor;
 	unsigned i;
 
+	/* The last word: every request that a driver made has been answered, or it would hold the device. */
+	if (device->counters.submitted > 0)
+		log_info("%s at 0x%08x, transfers of this device: submitted=%llu completed=%llu bytes=%llu refused=%llu",
+			 device->source, device->location, (unsigned long long)device->counters.submitted,
+			 (unsigned long long)device->counters.completed, (unsigned long long)device->counters.bytes,
+			 (unsigned long long)device->counters.refused);
 	/* After detached(), which took the device from the list and with it the last way to it. */
 	if (device->backend)
 		device->ops->release(device->backend);

@@ -194,7 +194,7 @@ main(int argc, char **argv)
 		if (USBHOST_HAS_LIBUSB && access(USBFS, F_OK) == 0)
 			specs[n++] = libusb;
 	}
-	adxi_log_setup("usbhost", ADXI_LOG_WARNING);
+	adxi_log_setup("usbhost", ADXI_LOG_INFO);
 	adxi_tell_set_sink(print_line, NULL);
 	adxi_host_exit(serve(specs, n));
 }

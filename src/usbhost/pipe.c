@@ -14,7 +14,15 @@ static void
 pipe_free(struct host_ref *ref)
 {
 	struct host_pipe *pipe = (struct host_pipe *)ref;
+	struct host_device *device = pipe->interface->device;
+	const struct host_counters *counters = &pipe->queue.counters;
 
+	(void)pthread_mutex_lock(&device->lock);
+	device->counters.submitted += counters->submitted;
+	device->counters.completed += counters->completed;
+	device->counters.refused += counters->refused;
+	device->counters.bytes += counters->bytes;
+	(void)pthread_mutex_unlock(&device->lock);
 	host_queue_fini(&pipe->queue);
 	(void)host_unref(pipe->interface);
 	free(pipe);

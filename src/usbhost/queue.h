@@ -65,6 +65,10 @@ struct host_queue {
 	IOReturn refuse;                 /* what submit answers; 0: open */
 	uint64_t sequence;               /* of the last request */
 	unsigned n_pending;
+	struct host_counters {
+		uint64_t submitted, completed; /* both with those that were refused */
+		uint64_t refused, bytes;
+	} counters;
 	bool ending;                     /* a thread is giving ends, in order */
 	struct adxi_list pending;        /* by sequence */
 	struct adxi_list drains;
