@@ -136,7 +136,13 @@ print_bundles(CFArrayRef bundles)
 {
 	for (CFIndex i = 0; i < CFArrayGetCount(bundles); i++) {
 		CFTypeRef bundle = CFArrayGetValueAtIndex(bundles, i);
+		CFTypeRef quarantine = value_of(bundle, "quarantine");
 		printf("%-40s %-10s %s\n", text_at(bundle, "id"), text_at(bundle, "version"), text_at(bundle, "path"));
+		for (CFIndex j = 0; quarantine && CFGetTypeID(quarantine) == CFArrayGetTypeID() && j < CFArrayGetCount(quarantine); j++) {
+			CFTypeRef item = CFArrayGetValueAtIndex(quarantine, j);
+			printf("         in quarantine: personality '%s' crashed %lld times on %s; load the bundle again to try again\n",
+			       text_at(item, "personality"), (long long)number_at(item, "crashes"), text_at(item, "provider"));
+		}
 	}
 }
 
@@ -146,9 +152,7 @@ print_servers(CFArrayRef servers)
 	for (CFIndex i = 0; i < CFArrayGetCount(servers); i++) {
 		CFTypeRef server = CFArrayGetValueAtIndex(servers, i);
 		CFTypeRef services = value_of(server, "services");
-		printf("%7lld  %-12s %s%s%s\n", (long long)number_at(server, "pid"), text_at(server, "state"), text_at(server, "name"),
-		       number_at(server, "restarts") > 0 ? "  restarts: " : "",
-		       number_at(server, "restarts") > 0 ? "" : "");
+		printf("%7lld  %-12s %s\n", (long long)number_at(server, "pid"), text_at(server, "state"), text_at(server, "name"));
 		for (CFIndex j = 0; services && CFGetTypeID(services) == CFArrayGetTypeID() && j < CFArrayGetCount(services); j++) {
 			CFTypeRef service = CFArrayGetValueAtIndex(services, j);
 			printf("         %#llx %s (%s)\n", (unsigned long long)number_at(service, "id"), text_at(service, "name"),

@@ -117,15 +117,13 @@ ADXServer_Publish_Impl(ADXServer *self, uint64_t providerID, OSArray *classes, O
 		return too_much(server, "it has 4096 entries");
 	if (properties && !value_is_storable(properties, PROPERTY_VALUES_MAX))
 		return too_much(server, "an entry's properties are too many or of no property type");
-	/* Of what Create() makes, the K side's classes follow from IOClass; a driver's own classes are no part of them. */
+	/* Of what Create() makes, the classes of the system's side follow from IOClass where it is known here. */
 	class_name = userClass ? value_get_cstr(properties, "IOClass") : NULL;
-	names = class_name ? class_names_new(class_name) : value_ref(classes);
+	names = class_name && class_name_is_known(class_name) ? class_names_new(class_name) : value_ref(classes);
 	r = service_publish(server, parent, names, value_cstr(userClass), value_cstr(name), value_cstr(location),
 			    properties, &service);
 	if (r < 0)
 		return r == -ENOMEM ? kIOReturnNoMemory : kIOReturnBadArgument;
-	if (userClass && value_is_storable(classes, 64))
-		entry_set_base(service->entry, "IOUserClasses", classes);
 	*entryID = service->entry->id;
 	return kIOReturnSuccess;
 }

@@ -187,6 +187,19 @@ realm_unload(struct realm *realm, struct bundle *bundle)
 }
 
 static OSDictionary *
+service_dict(const struct service *service)
+{
+	OSDictionary *dict = value_dict_new();
+
+	value_set_u64(dict, "id", service->entry->id);
+	value_set_cstr(dict, "name", service->entry->name);
+	value_set_cstr(dict, "class", entry_class(service->entry));
+	value_set_cstr(dict, "state", service_state_name(service->state));
+	value_set_u64(dict, "pid", (uint64_t)service->server->pid);
+	return dict;
+}
+
+static OSDictionary *
 bundle_dict(struct realm *realm, const struct bundle *bundle)
 {
 	OSDictionary *dict = value_dict_new();
@@ -198,7 +211,7 @@ bundle_dict(struct realm *realm, const struct bundle *bundle)
 		value_append_cstr(personalities, personality->name);
 	ADXI_LIST_EACH(service, &realm->services, link)
 		if (service->personality && service->personality->bundle == bundle)
-			value_append_u64(services, service->entry->id);
+			value_append_new(services, service_dict(service));
 	provider_list_quarantine(realm, bundle, quarantine);
 	value_set_cstr(dict, "id", bundle->id);
 	value_set_cstr(dict, "path", bundle->path);
@@ -230,7 +243,7 @@ server_dict(const struct server *server)
 	OSArray *services = value_array_new();
 
 	ADXI_LIST_EACH(service, &server->services, server_link)
-		value_append_u64(services, service->entry->id);
+		value_append_new(services, service_dict(service));
 	value_set_cstr(dict, "name", server->name);
 	value_set_u64(dict, "pid", (uint64_t)server->pid);
 	value_set_cstr(dict, "state", server_state_name(server->state));
