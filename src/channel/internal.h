@@ -24,6 +24,8 @@
 #include "object/remote.h"
 #include "object/reply.h"
 
+#pragma GCC visibility push(hidden) /* not of libambidext's interface */
+
 #define CHANNEL_QUOTA      (1u << 20)  /* bytes of one-way messages that wait here for room */
 #define CHANNEL_ROOM       (CHANNEL_QUOTA / 2) /* threads that wait for room go on when no more wait */
 #define CHANNEL_HARD_QUOTA (16u << 20) /* bytes of anything that wait here for room: beyond it the peer is dead */
@@ -285,5 +287,7 @@ struct OSReply *call_reply_new(struct adxi_channel *channel, uint64_t transactio
 void call_answer(struct adxi_channel *channel, uint64_t transaction, IOReturn status);
 /** Send a request on to the process that has its target. Takes @p message. */
 void call_forward(struct OSMessage *message);
+
+#pragma GCC visibility pop
 
 #endif /* CHANNEL_INTERNAL_H */

@@ -7,6 +7,8 @@
 
 #include <stddef.h>
 
+#pragma GCC visibility push(hidden) /* not of libambidext's interface */
+
 /** 0; -EAGAIN: the peer must take earlier packets first; -EPIPE: it is gone; -errno. @p fds are borrowed. */
 int packet_send(int socket, const void *data, size_t size, const int *fds, unsigned n_fds);
 
@@ -18,5 +20,7 @@ int packet_send(int socket, const void *data, size_t size, const int *fds, unsig
  *         than @p max_fds (all closed), -EMFILE: this process has no room for them, -errno
  */
 int packet_receive(int socket, void *data, size_t size, int *ret_fds, unsigned max_fds, int *ret_n_fds);
+
+#pragma GCC visibility pop
 
 #endif /* CHANNEL_PACKET_H */

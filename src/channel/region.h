@@ -9,6 +9,8 @@
 
 #include "channel/wire.h"
 
+#pragma GCC visibility push(hidden) /* not of libambidext's interface */
+
 /** New sealed memory with its header filled. 0, -errno; *ret_fd is owned, CLOEXEC. */
 int region_create(int *ret_fd);
 /** Check seals, size and header, map. @p fd borrowed. 0, -EPROTO (reason in *reterr_why, static), -errno. */
@@ -32,5 +34,7 @@ int wake_check(int fd);
 void wake_write(int fd);
 /** Take what is in it. True if there was something. */
 bool wake_read(int fd);
+
+#pragma GCC visibility pop
 
 #endif /* CHANNEL_REGION_H */

@@ -18,6 +18,8 @@
 
 #include "channel/wire.h"
 
+#pragma GCC visibility push(hidden) /* not of libambidext's interface */
+
 struct ring_tx {
 	struct wire_direction *shared; /* borrowed from the mapping */
 	uint8_t *data;                 /* borrowed: WIRE_RING_SIZE bytes */
@@ -59,5 +61,7 @@ bool ring_has_more(const struct wire_direction *shared, uint32_t head);
 
 /** Copy out of memory that the peer may be writing: the compiler must not look at the source again. */
 void ring_copy(void *to, const void *from, size_t size);
+
+#pragma GCC visibility pop
 
 #endif /* CHANNEL_RING_H */
