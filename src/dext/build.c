@@ -308,7 +308,7 @@ compile(struct build *build, const char *source, const char *object, bool cpp)
 		(void)addf(&command, "-fno-exceptions");
 		(void)addf(&command, "-fno-rtti");
 	}
-	static const char *const common[] = { "-fblocks", "-fPIC", "-g", "-O2", "-Wall", "-Wno-unused-function",
+	static const char *const common[] = { "-fblocks", "-fPIC", "-g", "-O2", "-Wall", "-Wno-unused-function", "-Wno-c99-designator",
 					      "-fvisibility=hidden", "-DDRIVERKIT=1", "-D__DRIVERKIT__=1" };
 	for (size_t i = 0; i < sizeof common / sizeof *common; i++)
 		(void)addf(&command, "%s", common[i]);

@@ -44,7 +44,8 @@ struct OSAction_IVars {
 	struct adxi_list link;    /* in actions */
 	pthread_mutex_t lock;     /* guards all below */
 	unsigned claims;
-	bool cancelled, finished, aborted;
+	bool cancelled; /* and atomic for adxi_actions_report() */
+	bool finished, aborted;
 	struct handler cancel, abort;
 	OSActionWaitToken *waiter; /* borrowed from its user */
 };
@@ -230,7 +231,8 @@ adxi_actions_report(const OSObject *target)
 
 	pthread_mutex_lock(&actions_lock);
 	ADXI_LIST_EACH (ivars, &actions, link) {
-		if (ivars->target != target)
+		/* A cancelled one lets go by itself, as soon as its last callback has ended. */
+		if (ivars->target != target || __atomic_load_n(&ivars->cancelled, __ATOMIC_RELAXED))
 			continue;
 		n++;
 		adxi_tell(ADXI_RULE_T29, "%s %p still holds a %s that has stopped",
@@ -366,7 +368,7 @@ action_cancel(OSAction *self, const struct handler *handler)
 		pthread_mutex_unlock(&ivars->lock);
 		return kIOReturnAborted;
 	}
-	ivars->cancelled = true;
+	__atomic_store_n(&ivars->cancelled, true, __ATOMIC_RELAXED);
 	ivars->cancel = *handler;
 	wake_waiter_locked(ivars, false, true);
 	bool finish = ivars->claims == 0;
