@@ -178,6 +178,33 @@ take_struct(struct front *front, struct param *param, CXType type)
 	return true;
 }
 
+static enum CXChildVisitResult
+find_base(CXCursor cursor, CXCursor parent, CXClientData data)
+{
+	CXCursor *base = data;
+
+	if (clang_getCursorKind(cursor) != CXCursor_CXXBaseSpecifier)
+		return CXChildVisit_Continue;
+	*base = clang_getCursorDefinition(cursor);
+	return CXChildVisit_Break;
+}
+
+/* Whether a defined class derives from OSObject. The model does not tell: a class that stands further down in the
+ * same translation unit is not in it yet. */
+static bool
+derives_from_object(struct front *front, CXCursor definition)
+{
+	while (!clang_Cursor_isNull(definition) && !clang_isInvalid(clang_getCursorKind(definition))) {
+		CXCursor base = clang_getNullCursor();
+
+		if (strcmp(front_string(front, clang_getCursorSpelling(definition)), "OSObject") == 0)
+			return true;
+		clang_visitChildren(definition, find_base, &base);
+		definition = base;
+	}
+	return false;
+}
+
 /* Pointee of an object parameter: its class's name, or NULL. */
 static const char *
 object_class(struct front *front, CXType pointee, bool *ret_plain)
@@ -194,7 +221,8 @@ object_class(struct front *front, CXType pointee, bool *ret_plain)
 	const char *name = front_string(front, clang_getCursorSpelling(record));
 	const struct class *class = model_class(front->model, name);
 
-	if (class == NULL && !clang_Cursor_isNull(clang_getCursorDefinition(record)))
+	CXCursor definition = clang_getCursorDefinition(record);
+	if (class == NULL && !clang_Cursor_isNull(definition) && !derives_from_object(front, definition))
 		*ret_plain = true; /* a class of C++, or the root */
 	return name;
 }
