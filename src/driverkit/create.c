@@ -12,6 +12,9 @@
 #include "driverkit/process.h"
 #include "driverkit/service.h"
 
+#define LOG_TOPIC "driverkit.create"
+#include "base/log.h"
+
 static _Thread_local uint64_t created_client;
 static _Thread_local bool by_application;
 
@@ -176,7 +179,7 @@ make(IOService *self, const struct recipe *recipe, uint64_t entry_id, IOService 
 }
 
 kern_return_t
-IOService_Create(IOService *self, IOService *provider, const IOPropertyName propertiesKey,
+IOService_Create(IOService *self, IOService *provider, const char *propertiesKey,
 	       IOService **result)
 {
 	ADXServer *server = adxi_process_server();
@@ -202,6 +205,8 @@ IOService_Create(IOService *self, IOService *provider, const IOPropertyName prop
 		if (ret != kIOReturnSuccess) /* its entry goes the way of all entries */
 			(void)ADXServer_Terminate(server, entry_id, 0);
 	}
+	log_debug("%s::Create(\"%s\"): entry 0x%llx, 0x%08x", ((OS_OBJECT *)self)->meta->name, propertiesKey,
+		  (unsigned long long)entry_id, (unsigned)ret);
 	OSRelease((OS_OBJECT *)recipe.properties);
 	return ret;
 }

@@ -280,6 +280,8 @@ client_job_run(struct adxi_job *job)
 		ret = adxi_service_state(service) == SERVICE_STARTED
 			      ? IOService_NewUserClient(service, new->type, &client)
 			      : kIOReturnNotReady;
+	log_debug("NewUserClient(%u) of 0x%llx: 0x%08x, %s", new->type, (unsigned long long)new->entry_id,
+		  (unsigned)ret, client ? ((OS_OBJECT *)client)->meta->name : "no client");
 	if (ret == kIOReturnSuccess && client)
 		ret = start_client(client, service, new->entitlements, &client_id);
 	/* What Create() made and nobody got would stay in the registry for ever. */

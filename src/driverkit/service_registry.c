@@ -51,7 +51,7 @@ IOService_RegisterService(IOService *self)
 }
 
 kern_return_t
-IOService_SetName(IOService *self, const IOServiceName name)
+IOService_SetName(IOService *self, const char *name)
 {
 	ADXServer *server;
 	uint64_t id;
@@ -121,7 +121,7 @@ IOService_CopyProperties(IOService *self, OSDictionary **properties)
 }
 
 kern_return_t
-IOService_SearchProperty(IOService *self, const IOPropertyName name, const IORegistryPlaneName plane,
+IOService_SearchProperty(IOService *self, const char *name, const char *plane,
 			 uint64_t options, OSContainer **property)
 {
 	ADXRegistry *registry;

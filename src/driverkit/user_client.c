@@ -361,7 +361,7 @@ join(IOMemoryDescriptor **parts, uint32_t n, uint64_t direction, IOMemoryDescrip
 
 kern_return_t
 IOUserClient_CreateMemoryDescriptorFromClient(IOUserClient *self, uint64_t options, uint32_t segmentsCount,
-					      const IOAddressSegment segments[32], IOMemoryDescriptor **memory)
+					      const IOAddressSegment *segments, IOMemoryDescriptor **memory)
 {
 	struct IOUserClient_IVars *ivars = self->ivars;
 	uint64_t direction = options & ADXI_MEMORY_DIRECTIONS;
