@@ -22,6 +22,8 @@ interface_free(struct host_ref *ref)
 {
 	struct host_interface *interface = (struct host_interface *)ref;
 
+	log_debug("interface %u is let go of", interface->number);
+
 	host_queue_fini(&interface->session.control);
 	free(interface->name);
 	(void)host_unref(interface->device);

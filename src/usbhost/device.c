@@ -52,6 +52,7 @@ device_free(struct host_ref *ref)
 	struct host_descriptor *descriptor;
 	unsigned i;
 
+	log_debug("%s at 0x%08x is let go of", device->source, device->location);
 	/* The last word: every request that a driver made has been answered, or it would hold the device. */
 	if (device->counters.submitted > 0)
 		log_info("%s at 0x%08x, transfers of this device: submitted=%llu completed=%llu bytes=%llu refused=%llu",

@@ -172,20 +172,12 @@ complete(struct usb_transfer *transfer, enum usb_status status, uint32_t actual,
 	(void)host_unref(owner);
 }
 
-static void
-count_refusal_locked(struct host_queue *queue)
-{
-	queue->counters.completed++;
-	queue->counters.refused++;
-}
-
 static IOReturn
 enter(struct host_queue *queue, struct host_request *request)
 {
 	IOReturn r;
 
 	(void)pthread_mutex_lock(&queue->lock);
-	queue->counters.submitted++;
 	r = queue->refuse;
 	if (r == kIOReturnSuccess && queue->n_pending >= HOST_QUEUE_MAX)
 		r = kIOReturnNoResources;
@@ -198,8 +190,9 @@ enter(struct host_queue *queue, struct host_request *request)
 		request->transfer.core = request;
 		adxi_list_append(&queue->pending, &request->link);
 		queue->n_pending++;
+		queue->counters.submitted++;
 	} else {
-		count_refusal_locked(queue);
+		queue->counters.refused++;
 	}
 	(void)pthread_mutex_unlock(&queue->lock);
 	return r;
@@ -229,7 +222,8 @@ host_queue_submit(struct host_queue *queue, struct host_request *request)
 		adxi_list_remove(&request->link);
 		queue->n_pending--;
 		request->n_refs--;
-		count_refusal_locked(queue);
+		queue->counters.submitted--;
+		queue->counters.refused++;
 		ready_drains_locked(queue, &ready);
 	}
 	if (cancel) {

@@ -66,7 +66,7 @@ struct host_queue {
 	uint64_t sequence;               /* of the last request */
 	unsigned n_pending;
 	struct host_counters {
-		uint64_t submitted, completed; /* both with those that were refused */
+		uint64_t submitted, completed; /* without those that were refused */
 		uint64_t refused, bytes;
 	} counters;
 	bool ending;                     /* a thread is giving ends, in order */

@@ -70,7 +70,7 @@ request_buffer(IOMemoryDescriptor *buffer, uint32_t length, bool in, const char 
 }
 
 static void
-tell_refusal(IOReturn status, const char *what, const struct host_device *device)
+tell_refusal(IOReturn status, const char *what, struct host_device *device)
 {
 	switch (status) {
 	case kIOReturnNotOpen:
@@ -78,8 +78,10 @@ tell_refusal(IOReturn status, const char *what, const struct host_device *device
 				device->location);
 		break;
 	case kIOReturnNoDevice:
-		(void)adxi_tell(ADXI_RULE_USB007, "%s on %s at 0x%08x, whose setting or device is gone", what,
-				device->source, device->location);
+		/* A driver cannot know of an unplug before it hears of it. */
+		if (!host_device_is_gone(device))
+			(void)adxi_tell(ADXI_RULE_USB007, "%s on %s at 0x%08x, which has another setting now", what,
+					device->source, device->location);
 		break;
 	case kIOReturnNoResources:
 		(void)adxi_tell(ADXI_RULE_USB009, "%s on %s at 0x%08x with %u requests pending", what,
@@ -92,7 +94,7 @@ tell_refusal(IOReturn status, const char *what, const struct host_device *device
 
 IOReturn
 request_submit(struct host_queue *queue, struct request *request, const char *what,
-	       const struct host_device *device)
+	       struct host_device *device)
 {
 	IOReturn status = host_queue_submit(queue, &request->base);
 

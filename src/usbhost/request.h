@@ -34,7 +34,7 @@ IOReturn request_buffer(IOMemoryDescriptor *buffer, uint32_t length, bool in, co
 
 /** Submit, and tell why when it is refused. @p request is taken. */
 IOReturn request_submit(struct host_queue *queue, struct request *request, const char *what,
-			const struct host_device *device);
+			struct host_device *device);
 
 /* A control request, on a session's queue. */
 struct control {
