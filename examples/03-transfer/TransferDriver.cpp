@@ -21,11 +21,11 @@ struct TransferDriver_IVars {
 	IOUSBHostInterface *interface;
 	IOUSBHostPipe *pipe;
 	Transfer *transfers[kTransferInFlight];
-	/* Transfers are plain objects without a queue, so their callbacks may run beside the user client's calls. */
+	/* The user client has a queue of its own, so it reads the counters beside the callbacks. */
 	IOLock *lock;
 	uint64_t counters[kTransferCounterCount];
 	uint64_t next;
-	bool stopping;
+	IOService *stopProvider; /* retained from Stop until super's */
 };
 
 bool
@@ -95,20 +95,31 @@ IMPL(TransferDriver, Start)
 	return kIOReturnSuccess;
 }
 
+/* The reads that are in flight come back aborted, on this queue; the last one ends the service. */
 kern_return_t
 IMPL(TransferDriver, Stop)
 {
-	IOLockLock(ivars->lock);
-	ivars->stopping = true;
-	IOLockUnlock(ivars->lock);
-	if (ivars->pipe)
-		ivars->pipe->Abort(kIOUSBAbortSynchronous, kIOReturnAborted, this);
-	for (auto &transfer : ivars->transfers)
-		if (transfer)
-			transfer->cancel();
-	if (ivars->interface)
-		ivars->interface->Close(this, 0);
-	return Stop(provider, SUPERDISPATCH);
+	retain();
+	provider->retain();
+	ivars->stopProvider = provider;
+	ivars->pipe->Abort(kIOUSBAbortAsynchronous, kIOReturnAborted, this);
+	if (ivars->counters[kCounterSubmitted] == ivars->counters[kCounterCompleted])
+		finishStop();
+	return kIOReturnSuccess;
+}
+
+void
+TransferDriver::finishStop()
+{
+	IOService *provider = ivars->stopProvider;
+
+	ivars->stopProvider = nullptr;
+	for (auto transfer : ivars->transfers)
+		transfer->cancel();
+	ivars->interface->Close(this, 0);
+	Stop(provider, SUPERDISPATCH);
+	provider->release();
+	release();
 }
 
 kern_return_t
@@ -139,7 +150,7 @@ TransferDriver::completed(IOReturn status, const void *bytes, uint32_t byteCount
 
 	IOLockLock(ivars->lock);
 	counters[kCounterCompleted]++;
-	if (status != kIOReturnSuccess)
+	if (status != kIOReturnSuccess && !ivars->stopProvider)
 		counters[kCounterFailed]++;
 	counters[kCounterBytes] += byteCount;
 	for (uint32_t i = 0; i < byteCount / sizeof(Sample); i++) {
@@ -154,9 +165,13 @@ TransferDriver::completed(IOReturn status, const void *bytes, uint32_t byteCount
 			counters[kCounterDuplicated]++;
 		ivars->next = samples[i].number + 1;
 	}
-	bool again = status == kIOReturnSuccess && !ivars->stopping;
+	bool isLast = counters[kCounterSubmitted] == counters[kCounterCompleted];
 	IOLockUnlock(ivars->lock);
-	return again;
+	if (!ivars->stopProvider)
+		return status == kIOReturnSuccess;
+	if (isLast)
+		finishStop();
+	return false;
 }
 
 void

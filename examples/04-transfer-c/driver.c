@@ -15,10 +15,10 @@ struct TransferDriverC_IVars {
 	IOUSBHostInterface *interface;
 	IOUSBHostPipe *pipe;
 	TransferC *transfers[kTransferInFlight];
-	IOLock *lock; /* guards counters, next, stopping */
+	IOLock *lock; /* guards counters: the user client reads them on a queue of its own */
 	uint64_t counters[kTransferCounterCount];
 	uint64_t next;
-	bool stopping;
+	IOService *stop_provider; /* retained from Stop until super's */
 };
 
 bool
@@ -88,20 +88,31 @@ TransferDriverC_Start_Impl(TransferDriverC *self, IOService *provider)
 	return kIOReturnSuccess;
 }
 
+static void
+finish_stop(TransferDriverC *self)
+{
+	IOService *provider = self->ivars->stop_provider;
+
+	self->ivars->stop_provider = NULL;
+	for (int i = 0; i < kTransferInFlight; i++)
+		transfer_cancel(self->ivars->transfers[i]);
+	IOUSBHostInterface_Close(self->ivars->interface, (IOService *)self, 0);
+	(void)TransferDriverC_Stop_super(self, provider);
+	OSObjectRelease((OSObject *)provider);
+	OSObjectRelease((OSObject *)self);
+}
+
+/* The reads that are in flight come back aborted, on this queue; the last one ends the service. */
 kern_return_t
 TransferDriverC_Stop_Impl(TransferDriverC *self, IOService *provider)
 {
-	IOLockLock(self->ivars->lock);
-	self->ivars->stopping = true;
-	IOLockUnlock(self->ivars->lock);
-	if (self->ivars->pipe)
-		IOUSBHostPipe_Abort(self->ivars->pipe, kIOUSBAbortSynchronous, kIOReturnAborted, (IOService *)self);
-	for (int i = 0; i < kTransferInFlight; i++)
-		if (self->ivars->transfers[i])
-			transfer_cancel(self->ivars->transfers[i]);
-	if (self->ivars->interface)
-		IOUSBHostInterface_Close(self->ivars->interface, (IOService *)self, 0);
-	return TransferDriverC_Stop_super(self, provider);
+	OSObjectRetain((OSObject *)self);
+	OSObjectRetain((OSObject *)provider);
+	self->ivars->stop_provider = provider;
+	(void)IOUSBHostPipe_Abort(self->ivars->pipe, kIOUSBAbortAsynchronous, kIOReturnAborted, (IOService *)self);
+	if (self->ivars->counters[kCounterSubmitted] == self->ivars->counters[kCounterCompleted])
+		finish_stop(self);
+	return kIOReturnSuccess;
 }
 
 kern_return_t
@@ -132,7 +143,7 @@ driver_completed(TransferDriverC *self, IOReturn status, const void *bytes, uint
 
 	IOLockLock(self->ivars->lock);
 	counters[kCounterCompleted]++;
-	counters[kCounterFailed] += status != kIOReturnSuccess;
+	counters[kCounterFailed] += status != kIOReturnSuccess && !self->ivars->stop_provider;
 	counters[kCounterBytes] += n_bytes;
 	for (uint32_t i = 0; i < n_bytes / sizeof *samples; i++) {
 		uint64_t number = samples[i].number;
@@ -147,9 +158,13 @@ driver_completed(TransferDriverC *self, IOReturn status, const void *bytes, uint
 			counters[kCounterDuplicated]++;
 		self->ivars->next = number + 1;
 	}
-	bool again = status == kIOReturnSuccess && !self->ivars->stopping;
+	bool is_last = counters[kCounterSubmitted] == counters[kCounterCompleted];
 	IOLockUnlock(self->ivars->lock);
-	return again;
+	if (!self->ivars->stop_provider)
+		return status == kIOReturnSuccess;
+	if (is_last)
+		finish_stop(self);
+	return false;
 }
 
 static kern_return_t

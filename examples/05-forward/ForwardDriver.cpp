@@ -33,7 +33,7 @@ struct ForwardDriver_IVars {
 	Read reads[kTransferInFlight];
 	uint64_t counters[kTransferCounterCount];
 	uint64_t next;
-	bool stopping;
+	IOService *stopProvider; /* retained from Stop until super's */
 };
 
 bool
@@ -63,8 +63,11 @@ ForwardDriver::free()
 static kern_return_t
 submit(ForwardDriver_IVars *ivars, Read *read)
 {
-	ivars->counters[kCounterSubmitted]++;
-	return ivars->pipe->AsyncIO(read->buffer, kTransferSize, read->action, 0);
+	kern_return_t ret = ivars->pipe->AsyncIO(read->buffer, kTransferSize, read->action, 0);
+
+	/* The callback comes on this same queue, so it cannot have run yet. */
+	ivars->counters[kCounterSubmitted] += ret == kIOReturnSuccess;
+	return ret;
 }
 
 kern_return_t
@@ -105,18 +108,31 @@ IMPL(ForwardDriver, Start)
 	return ret;
 }
 
+/* The reads that are in flight come back aborted, on this queue; the last one ends the service. */
 kern_return_t
 IMPL(ForwardDriver, Stop)
 {
-	ivars->stopping = true;
-	if (ivars->pipe)
-		ivars->pipe->Abort(kIOUSBAbortSynchronous, kIOReturnAborted, this);
+	retain();
+	provider->retain();
+	ivars->stopProvider = provider;
+	ivars->pipe->Abort(kIOUSBAbortAsynchronous, kIOReturnAborted, this);
+	if (ivars->counters[kCounterSubmitted] == ivars->counters[kCounterCompleted])
+		finishStop();
+	return kIOReturnSuccess;
+}
+
+void
+ForwardDriver::finishStop()
+{
+	IOService *provider = ivars->stopProvider;
+
+	ivars->stopProvider = nullptr;
 	for (auto &read : ivars->reads)
-		if (read.action)
-			read.action->Cancel(nullptr);
-	if (ivars->interface)
-		ivars->interface->Close(this, 0);
-	return Stop(provider, SUPERDISPATCH);
+		read.action->Cancel(nullptr);
+	ivars->interface->Close(this, 0);
+	Stop(provider, SUPERDISPATCH);
+	provider->release();
+	release();
 }
 
 /* Callbacks and copyCounters run on the driver's Default queue, so nothing is locked. */
@@ -128,7 +144,7 @@ IMPL(ForwardDriver, readComplete)
 	auto counters = ivars->counters;
 
 	counters[kCounterCompleted]++;
-	counters[kCounterFailed] += status != kIOReturnSuccess && !ivars->stopping;
+	counters[kCounterFailed] += status != kIOReturnSuccess && !ivars->stopProvider;
 	counters[kCounterBytes] += actualByteCount;
 	for (uint32_t i = 0; i < actualByteCount / sizeof(Sample); i++) {
 		if (samples[i].check != samples[i].number * kCheckFactor) {
@@ -142,8 +158,12 @@ IMPL(ForwardDriver, readComplete)
 			counters[kCounterDuplicated]++;
 		ivars->next = samples[i].number + 1;
 	}
-	if (status == kIOReturnSuccess && !ivars->stopping)
-		submit(ivars, read);
+	if (!ivars->stopProvider) {
+		if (status == kIOReturnSuccess)
+			submit(ivars, read);
+	} else if (counters[kCounterSubmitted] == counters[kCounterCompleted]) {
+		finishStop();
+	}
 }
 
 kern_return_t
