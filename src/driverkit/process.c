@@ -18,8 +18,6 @@ static unsigned n_hosted, table_capacity;
 
 static ADXRegistry *registry; /* atomic; owned reference */
 static ADXServer *server;     /* atomic; owned reference */
-static bool checking_in;      /* atomic; changed under lock */
-static pthread_cond_t checked_in = PTHREAD_COND_INITIALIZER;
 
 ADXRegistry *
 adxi_process_registry(void)
@@ -27,28 +25,10 @@ adxi_process_registry(void)
 	return __atomic_load_n(&registry, __ATOMIC_ACQUIRE);
 }
 
-/* dextd may command this process before the thread that checks in has seen the answer: who needs the server then waits. */
 ADXServer *
 adxi_process_server(void)
 {
-	ADXServer *ret = __atomic_load_n(&server, __ATOMIC_ACQUIRE);
-
-	if (ret || !__atomic_load_n(&checking_in, __ATOMIC_ACQUIRE))
-		return ret;
-	pthread_mutex_lock(&lock);
-	while (checking_in)
-		pthread_cond_wait(&checked_in, &lock);
-	pthread_mutex_unlock(&lock);
 	return __atomic_load_n(&server, __ATOMIC_ACQUIRE);
-}
-
-void
-adxi_process_set_checking_in(bool is)
-{
-	pthread_mutex_lock(&lock);
-	__atomic_store_n(&checking_in, is, __ATOMIC_RELEASE);
-	pthread_cond_broadcast(&checked_in);
-	pthread_mutex_unlock(&lock);
 }
 
 void

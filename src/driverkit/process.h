@@ -23,8 +23,6 @@ struct adxi_endpoint;
 /** dextd's objects, borrowed for the life of the process; NULL: not connected. */
 ADXRegistry *adxi_process_registry(void);
 ADXServer *adxi_process_server(void);
-/** While true, adxi_process_server() waits for the server that is on its way. */
-void adxi_process_set_checking_in(bool is);
 /** Retained; NULL: none. */
 void adxi_process_set_dextd(ADXRegistry *registry, ADXServer *server);
 
