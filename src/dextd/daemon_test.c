@@ -157,6 +157,20 @@ set_up(void **state)
 }
 
 static int
+set_up_strict(void **state)
+{
+	static const char *const args[] = { "--strict", "macos", "--host", "none", NULL };
+	struct test *test = calloc(1, sizeof *test);
+
+	strcpy(test->dir, "/tmp/dextd_test.XXXXXX");
+	assert_non_null(mkdtemp(test->dir));
+	start_dextd(test, args);
+	connect_client(test);
+	*state = test;
+	return 0;
+}
+
+static int
 set_up_alone(void **state)
 {
 	return set_up_with(state, false);
@@ -906,6 +920,156 @@ test_process_that_will_not_exit(void **state)
 	/* tear_down() sees that it is gone all the same. */
 }
 
+/* Lookups that find nothing say why. */
+static void
+test_lookups_explain(void **state)
+{
+	struct test *test = *state;
+	static const struct {
+		const char *key, *value, *rule, *says;
+	} cases[] = {
+		{ "IOProviderClass", "Drv", "T48", "is the IOUserClass of Drv-0x" },
+		{ "IOProviderClass", "Nothing", "T49", "IOProviderClass: wanted 'Nothing'" },
+		{ "IONameMach", "Drv", "T51", "'IONameMach'" },
+	};
+	value_auto OSDictionary *typed = value_dict_new(), *inner = value_dict_new();
+	value_auto OSArray *none = NULL;
+	size_t i;
+
+	write_bundle(test, "Drv", "com.acme.Drv", "c", ON_RESOURCES REGISTERS "<key>Number</key><integer>1</integer>");
+	load(test, "Drv");
+	quiet(test);
+	for (i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		value_auto OSDictionary *matching = value_dict_new();
+		value_auto OSArray *ids = NULL;
+
+		value_set_cstr(matching, cases[i].key, cases[i].value);
+		assert_int_equal(ADXRegistry_CopyMatching(test->registry, matching, &ids), kIOReturnSuccess);
+		if (!log_has(test, cases[i].rule, cases[i].says))
+			fail_msg("%s=%s: no %s", cases[i].key, cases[i].value, cases[i].rule);
+	}
+	value_set_cstr(inner, "Number", "1");
+	value_set(typed, "IOPropertyMatch", inner);
+	value_set_cstr(typed, "IONameMatch", "Drv");
+	assert_int_equal(ADXRegistry_CopyMatching(test->registry, typed, &none), kIOReturnSuccess);
+	assert_int_equal(value_count(none), 0);
+	assert_true(log_has(test, "T52", "wanted string '1', Drv-0x"));
+}
+
+static void
+write_entitlements(struct test *test, const char *bundle, const char *key)
+{
+	char path[192];
+	FILE *file;
+
+	(void)snprintf(path, sizeof path, "%s/%s.dext/Entitlements.plist", test->dir, bundle);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fprintf(file, "<plist version=\"1.0\"><dict><key>%s</key><true/></dict></plist>", key);
+	fclose(file);
+}
+
+static void
+test_strict_access(void **state)
+{
+	struct test *test = *state;
+	uint64_t id = 0, client = 0;
+
+	write_bundle(test, "Open", "com.acme.Open", "a", ON_RESOURCES REGISTERS);
+	write_entitlements(test, "Open", "com.apple.developer.driverkit.allow-any-userclient-access");
+	write_bundle(test, "Shut", "com.acme.Shut", "b", ON_RESOURCES REGISTERS);
+	write_entitlements(test, "Shut", "com.apple.developer.driverkit");
+	write_bundle(test, "Silent", "com.acme.Silent", "c", ON_RESOURCES REGISTERS);
+	load(test, "Open");
+	load(test, "Shut");
+	load(test, "Silent");
+	quiet(test);
+	assert_int_equal(lookup(test, "Open", &id), 1);
+	assert_int_equal(open_client(test, id, 0, &client), kIOReturnSuccess);
+	assert_int_equal(lookup(test, "Shut", &id), 1);
+	assert_int_equal(open_client(test, id, 0, &client), kIOReturnNotPermitted);
+	assert_true(log_has(test, "T62", "has no com.apple.developer.driverkit.userclient-access for com.acme.Shut"));
+	assert_int_equal(lookup(test, "Silent", &id), 1);
+	assert_int_equal(open_client(test, id, 0, &client), kIOReturnSuccess);
+	assert_true(log_has(test, "T62", "declares entitlements"));
+}
+
+/* One that never reads is cut off; the others are told all the same. */
+static void
+test_deaf_observer(void **state)
+{
+	struct test *test = *state, deaf = { 0 };
+	uint64_t id = 0;
+	unsigned i;
+
+	write_bundle(test, "Drv", "com.acme.Drv", "c", ON_RESOURCES REGISTERS);
+	load(test, "Drv");
+	quiet(test);
+	assert_int_equal(lookup(test, "Drv", &id), 1);
+	strcpy(deaf.dir, test->dir);
+	connect_client(&deaf);
+	for (i = 0; i < 200; i++) {
+		char type[128] = "IOGeneralInterest";
+
+		assert_int_equal(ADXRegistry_AddInterest(deaf.registry, id, type, deaf.observer, i + 1), kIOReturnSuccess);
+	}
+	for (i = 0; i < 100 && !log_has(test, "SRV006", "messages unread"); i++)
+		assert_int_equal(tell_driver(test, id, "message", 0xe0000130), kIOReturnSuccess);
+	assert_true(log_has(test, "SRV006", "messages unread"));
+	disconnect_client(&deaf);
+	assert_int_equal(lookup(test, "Drv", NULL), 1);
+}
+
+static void
+test_too_many_notifications(void **state)
+{
+	struct test *test = *state;
+	value_auto OSDictionary *matching = by_name("x");
+	char type[128] = "IOServicePublish";
+	IOReturn status = kIOReturnSuccess;
+	unsigned i;
+
+	for (i = 0; status == kIOReturnSuccess && i < 2000; i++) {
+		value_auto OSArray *ids = NULL;
+
+		status = ADXRegistry_AddNotification(test->registry, type, matching, test->observer, i, &ids);
+	}
+	assert_int_equal(status, kIOReturnNoResources);
+	assert_int_equal(i, 1025);
+}
+
+static void
+test_resource_on_hardware(void **state)
+{
+	struct test *test = *state;
+
+	write_bundle(test, "Waits", "com.acme.Waits", "c", ON_NUB REGISTERS HOW("IOResourceMatch", "FooReady"));
+	write_bundle(test, "Starts", "com.acme.Starts", "d", ON_NUB REGISTERS HOW("IOResourceMatch", "IOKit"));
+	load(test, "Waits");
+	load(test, "Starts");
+	attach(test, "n");
+	quiet(test);
+	assert_int_equal(lookup(test, "Starts", NULL), 1);
+	assert_int_equal(lookup(test, "Waits", NULL), 0);
+	assert_true(log_has(test, "T56", "for the resource 'FooReady'"));
+}
+
+static void
+test_shutdown(void **state)
+{
+	struct test *test = *state;
+	int status;
+
+	assert_int_equal(ADXRegistry_Shutdown(test->registry), kIOReturnSuccess);
+	assert_int_equal(waitpid(test->dextd, &status, 0), test->dextd);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	/* For tear_down(), which ends one. */
+	disconnect_client(test);
+	start_dextd(test, (const char *const[]){ "--host", "none", NULL });
+	connect_client(test);
+}
+
+#define TEST_STRICT(name) cmocka_unit_test_setup_teardown(name, set_up_strict, tear_down)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 #define TEST_ALONE(name) cmocka_unit_test_setup_teardown(name, set_up_alone, tear_down)
 
@@ -930,6 +1094,12 @@ main(int argc, char **argv)
 		TEST(test_devices),
 		TEST_ALONE(test_no_host),
 		TEST(test_host_crash),
+		TEST_ALONE(test_lookups_explain),
+		TEST_STRICT(test_strict_access),
+		TEST_ALONE(test_deaf_observer),
+		TEST_ALONE(test_too_many_notifications),
+		TEST(test_resource_on_hardware),
+		TEST(test_shutdown),
 		TEST_ALONE(test_second_daemon_is_refused),
 		TEST_ALONE(test_process_that_will_not_exit),
 	};

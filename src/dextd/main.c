@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -42,6 +43,7 @@ struct daemon {
 	char dir[PATH_MAX];
 	int lock_fd;
 	int listen_fd;
+	int spare_fd;                 /* given up for a moment when none is left */
 	bool has_socket;
 	struct adxi_loop *loop;       /* owned */
 	struct adxi_source *listener; /* owned */
@@ -251,6 +253,36 @@ take_directory(struct daemon *daemon)
 	return 0;
 }
 
+/* Each connection has several descriptors, each process more. Children get the limit that we were started with. */
+static void
+raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == limit.rlim_max)
+		return;
+	server_descriptor_limit = limit;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		log_warning("the limit of descriptors stays at %llu", (unsigned long long)server_descriptor_limit.rlim_cur);
+}
+
+/* Out of descriptors: turn the client away, since the socket would be ready for ever. */
+static void
+turn_away(struct daemon *daemon, int fd)
+{
+	int socket;
+
+	if (daemon->spare_fd < 0)
+		return;
+	(void)close(daemon->spare_fd);
+	socket = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+	if (socket >= 0)
+		(void)close(socket);
+	daemon->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	log_warning("a client is turned away: no descriptor is left");
+}
+
 static void
 client_connects(struct adxi_source *source, int fd, uint32_t events, void *userdata)
 {
@@ -259,8 +291,11 @@ client_connects(struct adxi_source *source, int fd, uint32_t events, void *userd
 	int socket, r;
 
 	socket = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
-	if (socket < 0)
+	if (socket < 0) {
+		if (errno == EMFILE || errno == ENFILE)
+			turn_away(daemon, fd);
 		return;
+	}
 	r = connection_new(daemon->realm, socket, NULL, &connection);
 	if (r < 0)
 		log_warning("a client could not be served: %s", strerror(-r));
@@ -287,6 +322,7 @@ listen_on(struct daemon *daemon)
 	if (r < 0)
 		return fail(daemon, "dextd.sock cannot be made", r);
 	daemon->has_socket = true;
+	daemon->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (listen(daemon->listen_fd, 128) < 0)
 		return fail(daemon, "dextd.sock", -errno);
 	r = adxi_loop_add_fd(daemon->loop, daemon->listen_fd, false, EPOLLIN, client_connects, daemon,
@@ -310,6 +346,8 @@ leave_directory(struct daemon *daemon)
 	}
 	if (daemon->listen_fd >= 0)
 		(void)close(daemon->listen_fd);
+	if (daemon->spare_fd >= 0)
+		(void)close(daemon->spare_fd);
 }
 
 /* ---------------------------------------------------------------------------------------------
@@ -491,7 +529,7 @@ tear_down(struct daemon *daemon)
 int
 main(int argc, char **argv)
 {
-	static struct daemon daemon = { .lock_fd = -1, .listen_fd = -1 };
+	static struct daemon daemon = { .lock_fd = -1, .listen_fd = -1, .spare_fd = -1 };
 	int r;
 
 	daemon.options.ready_fd = -1;
@@ -506,6 +544,7 @@ main(int argc, char **argv)
 	else if (daemon.options.config.strict)
 		(void)setenv("AMBIDEXT_STRICT", "macos", 1);
 	(void)signal(SIGPIPE, SIG_IGN);
+	raise_descriptor_limit();
 	if (daemon.options.ready_fd >= 0)
 		(void)fcntl(daemon.options.ready_fd, F_SETFD, FD_CLOEXEC);
 	r = set_up(&daemon);

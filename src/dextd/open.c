@@ -3,14 +3,17 @@
  * or died; who asked may be gone by then. */
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <Ambidext/ADXHost.h>
 #include <Ambidext/ADXRegistry.h>
 
 #include "base/rules.h"
+#include "dextd/plistfile.h"
 #include "dextd/realm.h"
 
 #define LOG_TOPIC "dextd.open"
@@ -151,6 +154,7 @@ new_user_client_done(void *context, IOReturn status, uint64_t client_id)
  */
 
 #define DRIVERKIT "com.apple.developer.driverkit."
+#define DECLARED  "IOUserClientEntitlementsDeclared" /* ours, among a client's entitlements: it has some */
 
 
 static bool
@@ -161,9 +165,11 @@ is_id(void *context, const OSObject *value)
 	return text && !strcmp(text, id);
 }
 
-/* In strict mode what macOS asks for, as far as it can be known here; before anything was made. */
+/* In strict mode what macOS asks for; before anything was made. Where neither side declares any entitlements there is
+ * nothing to hold against the client: it is told and let in. */
 static bool
-entitlements_allow(const struct service *service, const OSDictionary *entitlements)
+entitlements_allow(const struct connection *connection, const struct service *service,
+		   const OSDictionary *entitlements)
 {
 	const struct bundle *bundle = service->server->bundle;
 	const char *id = entry_property_cstr(service->entry, "CFBundleIdentifier");
@@ -171,6 +177,12 @@ entitlements_allow(const struct service *service, const OSDictionary *entitlemen
 
 	if (value_get(own, DRIVERKIT "allow-any-userclient-access"))
 		return true;
+	if (!own && !value_is_true(value_get(entitlements, DECLARED))) {
+		adxi_tell(ADXI_RULE_T62,
+			  "neither pid %d nor %s declares entitlements (PROGRAM.entitlements, Entitlements.plist in the bundle); it may open it",
+			  connection->pid, id ? id : entry_text(service->entry));
+		return true;
+	}
 	return id && value_each_member(value_get(entitlements, DRIVERKIT "userclient-access"), is_id, (void *)id);
 }
 
@@ -188,7 +200,7 @@ check_access(const struct connection *connection, const struct service *service,
 	}
 	if (!realm->config.strict)
 		return kIOReturnSuccess;
-	if (!entitlements_allow(service, entitlements)) {
+	if (!entitlements_allow(connection, service, entitlements)) {
 		adxi_tell(ADXI_RULE_T62, "pid %d has no " DRIVERKIT "userclient-access for %s", connection->pid,
 			  entry_property_cstr(service->entry, "CFBundleIdentifier"));
 		return kIOReturnNotPermitted;
@@ -233,13 +245,34 @@ client_info(const struct connection *connection, const OSDictionary *info)
 	return value_unref(copy);
 }
 
+/* On macOS they are in the program's signature; here in a file beside it. +1, or NULL. */
+static OSDictionary *
+program_entitlements(int pid)
+{
+	OSDictionary *entitlements = NULL;
+	char link[32], path[PATH_MAX + 16], why[256];
+	ssize_t len;
+
+	(void)snprintf(link, sizeof link, "/proc/%d/exe", pid);
+	len = readlink(link, path, PATH_MAX - 1);
+	if (len <= 0)
+		return NULL;
+	strcpy(path + len, ".entitlements");
+	if (access(path, F_OK) == 0 && plistfile_read(path, &entitlements, why, sizeof why) < 0)
+		log_warning("%s %s", path, why);
+	return entitlements;
+}
+
 static OSDictionary *
 client_entitlements(const struct connection *connection, const OSDictionary *info)
 {
-	const OSDictionary *given = value_as(OSDictionary, value_get(info, "entitlements"));
+	value_auto OSDictionary *given = program_entitlements(connection->pid);
 	const char *name = value_get_cstr(info, "procname");
 	OSDictionary *copy = given ? value_deep_copy(given) : value_dict_new();
 	char text[160];
+
+	if (given)
+		value_set_bool(copy, DECLARED, true);
 
 	(void)snprintf(text, sizeof text, "pid %d, %s", connection->pid, name ? name : "?");
 	if (value_set_cstr(copy, "IOUserClientCreator", text) &&

@@ -188,6 +188,20 @@ pass_done(struct provider *provider)
 	entry_unref(entry);
 }
 
+/* On hardware IOResourceMatch waits for a resource. Only IOKit is ever published here, so that waiting would be for ever. */
+static bool
+resource_is_there(const struct provider *provider, const struct personality *personality)
+{
+	const char *resource = value_get_cstr(personality->dict, "IOResourceMatch");
+
+	if (!resource || entry_conforms(provider->entry, "IOUserResources") ||
+	    entry_property(registry_user_resources(provider->realm->registry), resource))
+		return true;
+	adxi_tell(ADXI_RULE_T56, "personality '%s' of %s waits on %s for the resource '%s'", personality->name,
+		  personality->bundle->id, entry_text(provider->entry), resource);
+	return false;
+}
+
 /* Next candidate of the attempt's category. False: there is none left. */
 static bool
 attempt_next(struct provider *provider, struct attempt *attempt)
@@ -200,7 +214,7 @@ attempt_next(struct provider *provider, struct attempt *attempt)
 		personality = provider->candidates[attempt->next++].personality;
 		relaunch = find_relaunch(provider, personality);
 		if (strcmp(personality->category, attempt->category) || !personality->bundle->loaded ||
-		    (relaunch && relaunch->quarantined))
+		    (relaunch && relaunch->quarantined) || !resource_is_there(provider, personality))
 			continue;
 		attempt->trying = personality;
 		r = service_start(provider->entry, personality, provider->realm);

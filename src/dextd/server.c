@@ -26,6 +26,8 @@
 
 #define CHANNEL_FD 3
 
+struct rlimit server_descriptor_limit;
+
 static const unsigned server_moves[SERVER_STATE_COUNT] = {
 	[SERVER_LAUNCHING] = 1u << SERVER_RUNNING | 1u << SERVER_LEAVING | 1u << SERVER_DEAD,
 	[SERVER_RUNNING] = 1u << SERVER_LEAVING | 1u << SERVER_DEAD,
@@ -252,6 +254,8 @@ become(char *const *argv, char *const *env, int channel, int output)
 	if (dup2(null, 0) < 0 || dup2(output, 1) < 0 || dup2(output, 2) < 0 || dup2(channel, CHANNEL_FD) < 0)
 		_exit(126);
 	(void)close_range(CHANNEL_FD + 1, ~0u, 0);
+	if (server_descriptor_limit.rlim_max)
+		(void)setrlimit(RLIMIT_NOFILE, &server_descriptor_limit);
 	(void)execve(argv[0], argv, env);
 	why = strerrordesc_np(errno);
 	if (write(2, argv[0], strlen(argv[0])) < 0 || write(2, " ", 1) < 0 ||
