@@ -42,6 +42,7 @@ interface_new(struct host_device *device, const uint8_t *configuration, uint8_t 
 	interface->device = host_ref(device);
 	interface->configuration = configuration;
 	interface->number = number;
+	adxi_list_init(&interface->session.waiting);
 	host_queue_init(&interface->session.control, device->ops, device->own.device, &interface->ref,
 			kIOReturnNotOpen);
 	return interface;

@@ -11,6 +11,7 @@
  *                 `-- jobs: one thread, while there are any: what may block for the bus
  *
  *   session   CLOSED --open--> OPENING --claimed--> OPEN --close, client gone, unplug--> CLOSING --ended, unclaimed--> CLOSED
+ *             an open that comes while it is CLOSING waits for CLOSED
  *
  * A pipe lives as long as the setting that it belongs to; afterwards everything on it answers kIOReturnNoDevice.
  * "Client" is an opaque pointer here: who has the session. Threads: everything [any]. Lock order: usbhost.lock,
@@ -43,6 +44,8 @@ struct host_nubs {
 	void (*configured)(void *userdata, struct host_device *device, uint8_t value);
 	void (*client_retain)(void *client);
 	void (*client_release)(void *client);
+	/* Its process is gone, though usbhost_clients_gone() has not come yet. */
+	bool (*client_is_gone)(void *client);
 };
 
 enum host_session_state { HOST_CLOSED, HOST_OPENING, HOST_OPEN, HOST_CLOSING };
@@ -50,6 +53,7 @@ enum host_session_state { HOST_CLOSED, HOST_OPENING, HOST_OPEN, HOST_CLOSING };
 struct host_session {
 	enum host_session_state state;
 	void *client;                  /* owned reference, not CLOSED */
+	struct adxi_list waiting;      /* opens that came while it was being closed */
 	struct host_queue control;     /* requests on endpoint 0 */
 };
 

@@ -88,8 +88,17 @@ client_release(void *client)
 	(void)__atomic_fetch_sub(&seen.clients, 1, __ATOMIC_SEQ_CST);
 }
 
+static void *dead; /* a client whose death nobody has told yet */
+
+static bool
+client_is_gone(void *client)
+{
+	return client == dead;
+}
+
 static const struct host_nubs nubs = {
 	device_new, interface_new, device_gone, interface_gone, configured, client_retain, client_release,
+	client_is_gone,
 };
 
 static int
@@ -439,6 +448,30 @@ a_client_that_dies_is_closed(void **state)
 }
 
 static void
+the_next_driver_need_not_wait_for_news_of_a_death(void **state)
+{
+	struct host_device *device = plug("model:sensor,stopped=1");
+	struct host_interface *interface = host_device_interface(device, 0);
+	struct host_pipe *pipe;
+
+	assert_int_equal(open_interface(interface, &alice, 0), kIOReturnSuccess);
+	assert_int_equal(host_interface_pipe(interface, 0x81, &pipe), kIOReturnSuccess);
+	n_ended = 0;
+	assert_int_equal(transfer(pipe, 16, 0), kIOReturnSuccess);
+	dead = &alice;
+	assert_int_equal(open_interface(interface, &bob, 0), kIOReturnSuccess);
+	dead = NULL;
+	assert_int_equal(n_ended, 1);
+	assert_int_equal(seen.clients, 1);
+	usbhost_clients_gone(&host, is_alice, NULL); /* the news: old */
+	assert_true(host_interface_is_open(interface, &bob));
+	assert_int_equal(close_interface(interface, &bob), kIOReturnSuccess);
+	(void)host_unref(pipe);
+	(void)host_unref(interface);
+	(void)host_unref(device);
+}
+
+static void
 a_reset_device_comes_again(void **state)
 {
 	struct host_device *device = plug("model:sensor,stopped=1");
@@ -531,6 +564,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(another_setting_ends_pipes, setup, teardown),
 		cmocka_unit_test_setup_teardown(unplugging_ends_everything, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_client_that_dies_is_closed, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_next_driver_need_not_wait_for_news_of_a_death, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_reset_device_comes_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(descriptors_are_read_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(names_that_mean_nothing_are_refused_with_a_sentence, setup, teardown),

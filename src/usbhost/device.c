@@ -221,6 +221,7 @@ device_new(struct usbhost *host, const struct usb_backend_ops *ops, struct usb_d
 	adxi_list_init(&device->link);
 	adxi_list_init(&device->jobs);
 	adxi_list_init(&device->descriptors);
+	adxi_list_init(&device->session.waiting);
 	host_queue_init(&device->own, ops, backend, &device->ref, kIOReturnSuccess);
 	host_queue_init(&device->session.control, ops, backend, &device->ref, kIOReturnNotOpen);
 	if (copy_configurations(device, info) < 0 || copy_text(info->source, &device->source) < 0 ||

@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 
-#include "base/rules.h"
 #include "object/containers.h"
 #include "usbhost/nub.h"
 #include "usbhost/request.h"
@@ -68,7 +67,7 @@ IOUSBHostDevice_AbortDeviceRequests_Impl(IOUSBHostDevice *self, IOService *forCl
 					 IOReturn withError)
 {
 	struct host_device *device = device_of(self);
-	IOReturn status = request_device_open(device, forClient, "AbortDeviceRequests");
+	IOReturn status = forClient ? request_device_open(device, forClient, "AbortDeviceRequests") : kIOReturnBadArgument;
 
 	if (status != kIOReturnSuccess)
 		return status;
@@ -84,7 +83,7 @@ IOUSBHostDevice_AsyncDeviceRequest_Impl(IOUSBHostDevice *self, IOService *forCli
 {
 	struct host_device *device = device_of(self);
 	struct control control = { bmRequestType, bRequest, wValue, wIndex, wLength, completionTimeoutMs, dataBuffer };
-	IOReturn status = request_device_open(device, forClient, "AsyncDeviceRequest");
+	IOReturn status = forClient ? request_device_open(device, forClient, "AsyncDeviceRequest") : kIOReturnBadArgument;
 
 	if (status != kIOReturnSuccess)
 		return status;
@@ -101,7 +100,7 @@ IOUSBHostDevice_DeviceRequest_Impl(IOUSBHostDevice *self, IOService *forClient, 
 {
 	struct host_device *device = device_of(self);
 	struct control control = { bmRequestType, bRequest, wValue, wIndex, wLength, completionTimeoutMs, dataBuffer };
-	IOReturn status = request_device_open(device, forClient, "DeviceRequest");
+	IOReturn status = forClient ? request_device_open(device, forClient, "DeviceRequest") : kIOReturnBadArgument;
 
 	if (status != kIOReturnSuccess)
 		return status;
@@ -128,13 +127,11 @@ kern_return_t
 IOUSBHostDevice_SetConfiguration_Impl(IOUSBHostDevice *self, uint8_t bConfigurationValue, bool matchInterfaces)
 {
 	struct host_device *device = device_of(self);
+	IOReturn status = request_device_open(device, NULL, "SetConfiguration");
 	struct OSReply *reply;
 
-	if (!host_device_is_open(device, NULL)) {
-		(void)adxi_tell(ADXI_RULE_USB002, "SetConfiguration(%u) on %s at 0x%08x, which is not open",
-				bConfigurationValue, device->source, device->location);
-		return host_device_is_gone(device) ? kIOReturnNoDevice : kIOReturnNotOpen;
-	}
+	if (status != kIOReturnSuccess)
+		return status;
 	reply = OSReplyDefer();
 	if (!reply)
 		return kIOReturnUnsupported;
@@ -146,10 +143,11 @@ kern_return_t
 IOUSBHostDevice_Reset_Impl(IOUSBHostDevice *self)
 {
 	struct host_device *device = device_of(self);
+	IOReturn status = request_device_open(device, NULL, "Reset");
 	struct OSReply *reply;
 
-	if (!host_device_is_open(device, NULL))
-		return host_device_is_gone(device) ? kIOReturnNoDevice : kIOReturnNotOpen;
+	if (status != kIOReturnSuccess)
+		return status;
 	reply = OSReplyDefer();
 	if (!reply)
 		return kIOReturnUnsupported;

@@ -73,7 +73,10 @@ IOUSBHostInterface_DeviceRequest_Impl(IOUSBHostInterface *self, uint8_t bmReques
 {
 	struct host_interface *interface = interface_of(self);
 	struct control control = { bmRequestType, bRequest, wValue, wIndex, wLength, completionTimeoutMs, dataBuffer };
+	IOReturn status = request_interface_open(interface, "DeviceRequest");
 
+	if (status != kIOReturnSuccess)
+		return status;
 	return request_control(interface->device, &interface->session.control, &control, NULL,
 			       IOUSBHostInterface_DeviceRequest_Reply);
 }
@@ -86,9 +89,10 @@ IOUSBHostInterface_AsyncDeviceRequest_Impl(IOUSBHostInterface *self, uint8_t bmR
 {
 	struct host_interface *interface = interface_of(self);
 	struct control control = { bmRequestType, bRequest, wValue, wIndex, wLength, completionTimeoutMs, dataBuffer };
+	IOReturn status = completion ? request_interface_open(interface, "AsyncDeviceRequest") : kIOReturnBadArgument;
 
-	if (!completion)
-		return kIOReturnBadArgument;
+	if (status != kIOReturnSuccess)
+		return status;
 	return request_control(interface->device, &interface->session.control, &control, completion, NULL);
 }
 
@@ -116,9 +120,10 @@ IOUSBHostInterface_CopyPipe_Impl(IOUSBHostInterface *self, uint8_t address, IOUS
 	IOReturn status;
 
 	*pipe = NULL;
+	status = request_interface_open(interface, "CopyPipe");
+	if (status != kIOReturnSuccess)
+		return status;
 	status = host_interface_pipe(interface, address, &found);
-	if (status == kIOReturnNotOpen)
-		return request_interface_open(interface, "CopyPipe");
 	if (status == kIOReturnNotFound)
 		(void)adxi_tell(ADXI_RULE_USB006, "CopyPipe(0x%02x) on interface %u, alternate setting %u, of %s "
 				"at 0x%08x", address, interface->number, interface->alternate,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/ioreturn.h"
+#include "channel/channel.h"
 #include "driverkit/host.h"
 #include "object/containers.h"
 #include "usbhost/nub.h"
@@ -395,6 +396,14 @@ client_release(void *client)
 	(void)adxi_release(client);
 }
 
+static bool
+client_is_gone(void *client)
+{
+	struct adxi_channel *channel = adxi_channel_of(client);
+
+	return channel && adxi_channel_is_dead(channel);
+}
+
 const struct host_nubs nub_publisher = {
 	.device_new = publish_device,
 	.interface_new = publish_interface,
@@ -403,4 +412,5 @@ const struct host_nubs nub_publisher = {
 	.configured = configured,
 	.client_retain = client_retain,
 	.client_release = client_release,
+	.client_is_gone = client_is_gone,
 };

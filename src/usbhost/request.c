@@ -6,7 +6,9 @@
 
 #include "base/clock.h"
 #include "base/rules.h"
+#include "channel/channel.h"
 #include "channel/memory_object.h"
+#include "driverkit/host.h"
 #include "object/containers.h"
 #include "usbhost/nub.h"
 #include "usbhost/request.h"
@@ -250,20 +252,31 @@ gone_or_closed(struct host_device *device, const char *what)
 	return status;
 }
 
+/* The session is open, and by the process that calls. */
+static bool
+is_callers(struct host_device *device, const struct host_session *session, const void *client)
+{
+	const struct adxi_channel *caller = adxi_host_caller();
+	bool is;
+
+	(void)pthread_mutex_lock(&device->lock);
+	is = session->state == HOST_OPEN && (!client || session->client == client) &&
+	     (!caller || adxi_channel_of(session->client) == caller);
+	(void)pthread_mutex_unlock(&device->lock);
+	return is;
+}
+
 IOReturn
 request_device_open(struct host_device *device, IOService *client, const char *what)
 {
-	if (client && host_device_is_open(device, client))
-		return kIOReturnSuccess;
-	return gone_or_closed(device, what);
+	return is_callers(device, &device->session, client) ? kIOReturnSuccess : gone_or_closed(device, what);
 }
 
 IOReturn
 request_interface_open(struct host_interface *interface, const char *what)
 {
-	if (host_interface_is_open(interface, NULL))
-		return kIOReturnSuccess;
-	return gone_or_closed(interface->device, what);
+	return is_callers(interface->device, &interface->session, NULL) ? kIOReturnSuccess
+									 : gone_or_closed(interface->device, what);
 }
 
 IOReturn

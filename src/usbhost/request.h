@@ -49,7 +49,8 @@ IOReturn request_control(struct host_device *device, struct host_queue *queue, c
 /** kIOUSBAbortAsynchronous or …Synchronous. @p answer runs when it is done, if the reply could be deferred. */
 IOReturn request_abort(struct host_queue *queue, IOOptionBits options, IOReturn error,
 		       void (*answer)(struct OSReply *, IOReturn));
-/** Success if @p client, as a driver passed it, has the session; else NotOpen or NoDevice, told. */
+/** Success if the calling process has the session (and, unless it is NULL, @p client in it); else NotOpen or NoDevice,
+ *  told. */
 IOReturn request_device_open(struct host_device *device, IOService *client, const char *what);
 IOReturn request_interface_open(struct host_interface *interface, const char *what);
 

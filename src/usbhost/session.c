@@ -14,6 +14,8 @@
 struct change {
 	struct host_barrier barrier;
 	struct host_job job;
+	struct adxi_list link;            /* in session->waiting */
+	void *client;                     /* an open's; owned reference while it waits */
 	struct host_interface *interface; /* owned reference, or NULL */
 	struct host_device *device;       /* owned reference; the interface's too */
 	struct host_session *session;     /* inside one of them */
@@ -39,6 +41,7 @@ change_new(struct host_device *device, struct host_interface *interface, host_do
 
 	if (!change)
 		return NULL;
+	adxi_list_init(&change->link);
 	if (interface)
 		change->interface = host_ref(interface);
 	change->device = host_ref(device);
@@ -48,19 +51,30 @@ change_new(struct host_device *device, struct host_interface *interface, host_do
 	return change;
 }
 
-/* The session is nobody's. */
+static void begin_open(struct change *change);
+
+/* The session is nobody's. Who waited for that is next. */
 static void
 leave(struct host_device *device, struct host_session *session)
 {
+	struct change *next;
 	void *client;
 
 	(void)pthread_mutex_lock(&device->lock);
 	client = session->client;
 	session->client = NULL;
 	session->state = HOST_CLOSED;
+	next = ADXI_LIST_FIRST(&session->waiting, struct change, link);
+	if (next)
+		adxi_list_remove(&next->link);
 	(void)pthread_mutex_unlock(&device->lock);
 	if (client)
 		device->host->nubs->client_release(client);
+	if (!next)
+		return;
+	client = next->client;
+	begin_open(next);
+	device->host->nubs->client_release(client);
 }
 
 static bool
@@ -125,47 +139,60 @@ open_run(struct host_job *job)
 	change_end(change, usb_error_return(r));
 }
 
-/* CLOSED --> OPENING for @p client. */
-static IOReturn
-reserve(struct host_device *device, struct host_interface *interface, struct host_session *session, void *client)
+enum reserved { RESERVED, REFUSED, WAITS };
+
+/* CLOSED --> OPENING for the change's client; or it waits until the session is closed. */
+static enum reserved
+reserve(struct change *change, IOReturn *ret_status)
 {
-	IOReturn r = kIOReturnSuccess;
+	struct host_device *device = change->device;
+	struct host_session *session = change->session;
+	enum reserved reserved = REFUSED;
 
 	(void)pthread_mutex_lock(&device->lock);
-	if (is_gone_locked(device, interface)) {
-		r = kIOReturnNoDevice;
+	if (is_gone_locked(device, change->interface)) {
+		*ret_status = kIOReturnNoDevice;
+	} else if (session->state == HOST_CLOSING) {
+		device->host->nubs->client_retain(change->client);
+		adxi_list_append(&session->waiting, &change->link);
+		reserved = WAITS;
 	} else if (session->state != HOST_CLOSED) {
-		r = kIOReturnExclusiveAccess;
+		*ret_status = kIOReturnExclusiveAccess;
 	} else {
 		session->state = HOST_OPENING;
-		session->client = client;
-		device->host->nubs->client_retain(client);
+		session->client = change->client;
+		device->host->nubs->client_retain(change->client);
+		reserved = RESERVED;
 	}
 	(void)pthread_mutex_unlock(&device->lock);
-	return r;
+	return reserved;
 }
 
-void
-host_interface_open(struct host_interface *interface, void *client, uint8_t alternate, host_done *done, void *context)
+/* Nothing of the bus is taken with a device: interfaces have sessions of their own. */
+static void
+open_device(struct change *change)
 {
-	struct change *change;
-	IOReturn status;
+	(void)pthread_mutex_lock(&change->device->lock);
+	change->session->state = HOST_OPEN;
+	(void)pthread_mutex_unlock(&change->device->lock);
+	host_queue_refuse(&change->session->control, kIOReturnSuccess);
+	change_end(change, kIOReturnSuccess);
+}
+
+/* @p change is taken. */
+static void
+begin_open(struct change *change)
+{
+	IOReturn status = kIOReturnSuccess;
+	enum reserved reserved = reserve(change, &status);
 	int r;
 
-	if (!usb_configuration_has(interface->configuration, interface->number, alternate)) {
-		done(context, kIOReturnNotFound);
-		return;
-	}
-	change = change_new(interface->device, interface, done, context);
-	if (!change) {
-		done(context, kIOReturnNoMemory);
-		return;
-	}
-	change->alternate = alternate;
-	change->job.run = open_run;
-	status = reserve(change->device, interface, change->session, client);
-	if (status != kIOReturnSuccess) {
+	if (reserved == REFUSED)
 		change_end(change, status);
+	if (reserved != RESERVED)
+		return;
+	if (!change->interface) {
+		open_device(change);
 		return;
 	}
 	r = host_device_job(change->device, &change->job);
@@ -175,19 +202,48 @@ host_interface_open(struct host_interface *interface, void *client, uint8_t alte
 	}
 }
 
+static void close_if_gone(struct host_device *device, struct host_interface *interface,
+			  bool (*is_gone)(void *client, void *context), void *context);
+
+static bool
+is_gone_already(void *client, void *context)
+{
+	const struct host_nubs *nubs = context;
+
+	return nubs->client_is_gone(client);
+}
+
+static void
+open_session(struct host_device *device, struct host_interface *interface, void *client, uint8_t alternate,
+	     host_done *done, void *context)
+{
+	struct change *change = change_new(device, interface, done, context);
+
+	if (!change) {
+		done(context, kIOReturnNoMemory);
+		return;
+	}
+	/* A driver that is started again may be faster than the news of its predecessor's death. */
+	close_if_gone(device, interface, is_gone_already, (void *)(uintptr_t)device->host->nubs);
+	change->client = client;
+	change->alternate = alternate;
+	change->job.run = open_run;
+	begin_open(change);
+}
+
+void
+host_interface_open(struct host_interface *interface, void *client, uint8_t alternate, host_done *done, void *context)
+{
+	if (usb_configuration_has(interface->configuration, interface->number, alternate))
+		open_session(interface->device, interface, client, alternate, done, context);
+	else
+		done(context, kIOReturnNotFound);
+}
+
 void
 host_device_open(struct host_device *device, void *client, host_done *done, void *context)
 {
-	IOReturn status = reserve(device, NULL, &device->session, client);
-
-	if (status == kIOReturnSuccess) {
-		/* Nothing of the bus is taken: interfaces have sessions of their own. */
-		(void)pthread_mutex_lock(&device->lock);
-		device->session.state = HOST_OPEN;
-		(void)pthread_mutex_unlock(&device->lock);
-		host_queue_refuse(&device->session.control, kIOReturnSuccess);
-	}
-	done(context, status);
+	open_session(device, NULL, client, 0, done, context);
 }
 
 /* ---------------------------------------------------------------------------------------------
