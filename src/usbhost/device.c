@@ -117,8 +117,10 @@ host_device_job(struct host_device *device, struct host_job *job)
 	if (!start)
 		return 0;
 	error = pthread_create(&thread, NULL, job_thread, host_ref(device));
-	if (error == 0)
-		return -pthread_detach(thread);
+	if (error == 0) {
+		(void)pthread_detach(thread); /* it is joinable: it was made so */
+		return 0;
+	}
 	(void)host_unref(device);
 	/* Another thread may have added a job meanwhile, which nobody would run: they are run here, late but in order. */
 	(void)pthread_mutex_lock(&device->lock);

@@ -162,9 +162,14 @@ static void
 step_drained(struct host_barrier *barrier)
 {
 	struct step *step = (struct step *)barrier;
-	int r = step->job.run ? host_device_job(step->interface->device, &step->job) : 0;
+	int r;
 
-	if (!step->job.run || r < 0)
+	if (!step->job.run) {
+		step_end(step, kIOReturnSuccess);
+		return;
+	}
+	r = host_device_job(step->interface->device, &step->job);
+	if (r < 0) /* else the job may have ended already, and the step with it */
 		step_end(step, usb_error_return(r));
 }
 

@@ -307,6 +307,7 @@ close_session(struct host_device *device, struct host_interface *interface, void
 {
 	struct change *change = change_new(device, interface, done, context);
 	IOReturn status = kIOReturnNoMemory;
+	bool other_setting = false;
 
 	if (!change || !begin_close(device, interface, change->session, client, &status)) {
 		if (change)
@@ -319,9 +320,12 @@ close_session(struct host_device *device, struct host_interface *interface, void
 	change->job.run = close_run;
 	host_queue_refuse(&change->session->control, kIOReturnNotOpen);
 	host_queue_abort(&change->session->control, kIOReturnAborted, &change->barrier);
-	if (interface)
-		host_pipes_end(interface, kIOReturnNotOpen, kIOReturnAborted, interface->alternate != 0,
-			       &change->barrier);
+	if (interface) {
+		(void)pthread_mutex_lock(&device->lock);
+		other_setting = interface->alternate != 0; /* setting 0 comes back: the others' pipes are dead */
+		(void)pthread_mutex_unlock(&device->lock);
+		host_pipes_end(interface, kIOReturnNotOpen, kIOReturnAborted, other_setting, &change->barrier);
+	}
 	host_barrier_leave(&change->barrier);
 }
 
