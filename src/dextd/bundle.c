@@ -83,8 +83,8 @@ static const struct key_row personality_keys[] = {
 };
 
 static const char *const type_names[] = {
-	[STRING] = "string",        [NUMBER] = "number", [DICTIONARY] = "dictionary",
-	[ARRAY] = "array",          [BOOLEAN] = "boolean", [ANY] = "value",
+	[STRING] = "string", [NUMBER] = "number",   [DICTIONARY] = "dictionary",
+	[ARRAY] = "array",   [BOOLEAN] = "boolean", [ANY] = "value",
 };
 
 static void
@@ -96,10 +96,13 @@ check_keys(struct check *check, const OSDictionary *dict, const struct key_row *
 	for (; n--; row++) {
 		value = value_get(dict, row->key);
 		if (!value && row->need == NEEDED)
-			problem(check, OBSTACLE, ADXI_RULE_CAT003, "%s has no %s", check->where, row->key);
+			problem(check, OBSTACLE, ADXI_RULE_CAT003, "%s has no %s", check->where,
+				row->key);
 		else if (!value && row->need == MACOS_WANTS)
-			problem(check, NOTE, ADXI_RULE_CAT010, "%s has no %s", check->where, row->key);
-		else if (value && row->type != ANY && strcmp(value_type(value), type_names[row->type]))
+			problem(check, NOTE, ADXI_RULE_CAT010, "%s has no %s", check->where,
+				row->key);
+		else if (value && row->type != ANY &&
+			 strcmp(value_type(value), type_names[row->type]))
 			problem(check, row->need == NEEDED ? OBSTACLE : NOTE, ADXI_RULE_CAT004,
 				"%s.%s is a %s where a %s is wanted", check->where, row->key,
 				value_text(value, text, sizeof text), type_names[row->type]);
@@ -135,7 +138,8 @@ find_variables(void *context, const OSObject *value)
 	const char *text = value_cstr(value);
 
 	if (text && (strstr(text, "$(") || strstr(text, "${")))
-		problem(search->check, OBSTACLE, ADXI_RULE_CAT009, "%s is '%.100s'", search->where, text);
+		problem(search->check, OBSTACLE, ADXI_RULE_CAT009, "%s is '%.100s'", search->where,
+			text);
 	else if (value_is(OSDictionary, value))
 		value_each(value_as(OSDictionary, value), find_variables_pair, search);
 	else if (value_is(OSCollection, value))
@@ -157,7 +161,8 @@ static const char *const class_table[][5] = {
 	{ "IOUserSerial", "IOSerialStreamSync", "IOSerialDriverSync", "IOService" },
 	{ "IOUserNetworkEthernet", "IOSkywalkEthernetInterface", "IOService" },
 	{ "IOUserBlockStorageDevice", "IOBlockStorageDevice", "IOService" },
-	{ "IOUserSCSIParallelInterfaceController", "IOSCSIParallelInterfaceController", "IOService" },
+	{ "IOUserSCSIParallelInterfaceController", "IOSCSIParallelInterfaceController",
+	  "IOService" },
 	{ "IOUserAudioDriver", "IOService" },
 	{ "IOUserMIDIDriver", "IOService" },
 };
@@ -219,14 +224,16 @@ program_problem(int fd)
 	ssize_t r = pread(fd, &header, sizeof header, 0);
 	const unsigned char *magic = header.e_ident;
 
-	if (r >= 4 && ((magic[0] == 0xcf && magic[1] == 0xfa) || (magic[0] == 0xca && magic[1] == 0xfe)))
+	if (r >= 4 &&
+	    ((magic[0] == 0xcf && magic[1] == 0xfa) || (magic[0] == 0xca && magic[1] == 0xfe)))
 		return "is a program for macOS (Mach-O)";
 	if (r < (ssize_t)sizeof header || memcmp(magic, ELFMAG, SELFMAG))
 		return "is no ELF program";
 	if (header.e_type != ET_EXEC && header.e_type != ET_DYN)
 		return "is an ELF file but no program";
 	if (MACHINE != EM_NONE && header.e_machine != MACHINE) {
-		(void)snprintf(text, sizeof text, "is for another machine (ELF machine %u; this one is %u)",
+		(void)snprintf(text, sizeof text,
+			       "is for another machine (ELF machine %u; this one is %u)",
 			       header.e_machine, MACHINE);
 		return text;
 	}
@@ -244,7 +251,8 @@ find_executable(struct check *check, const char *name)
 	size_t i;
 
 	if (strchr(name, '/')) {
-		problem(check, OBSTACLE, ADXI_RULE_CAT008, "CFBundleExecutable is '%s', which is a path", name);
+		problem(check, OBSTACLE, ADXI_RULE_CAT008,
+			"CFBundleExecutable is '%s', which is a path", name);
 		return 0;
 	}
 	for (i = 0; i < sizeof places / sizeof places[0] && fd < 0; i++) {
@@ -315,8 +323,9 @@ misspelt_key(void *context, const char *key, const OSObject *value)
 	const char *meant = match_misspelt(key);
 
 	if (meant)
-		problem(check, NOTE, ADXI_RULE_T51, "%s has the key '%s', which nobody reads; '%s' is near", check->where,
-			key, meant);
+		problem(check, NOTE, ADXI_RULE_T51,
+			"%s has the key '%s', which nobody reads; '%s' is near", check->where, key,
+			meant);
 	return false;
 }
 
@@ -331,14 +340,16 @@ check_one_process(struct check *check, struct personality *personality)
 		return;
 	personality->one_process = !value_is(OSBoolean, value) || value_is_true(value);
 	if (!personality->one_process) {
-		problem(check, NOTE, ADXI_RULE_T58, "%s.IOUserServerOneProcess is false", check->where);
+		problem(check, NOTE, ADXI_RULE_T58, "%s.IOUserServerOneProcess is false",
+			check->where);
 		return;
 	}
 	len = id ? organisation_len(id) : 0;
 	if (id && personality->server_name &&
 	    (len == 0 || strncmp(id, personality->server_name, len))) {
 		problem(check, NOTE, ADXI_RULE_T59,
-			"%s.IOUserServerName '%s' must begin with '%.*s' as CFBundleIdentifier '%s' does",
+			"%s.IOUserServerName '%s' must begin with '%.*s' as CFBundleIdentifier "
+			"'%s' does",
 			check->where, personality->server_name, (int)len, id, id);
 		personality->one_process = false;
 	}
@@ -352,7 +363,8 @@ check_personality(struct check *check, struct personality *personality)
 	const char *id = value_get_cstr(dict, "CFBundleIdentifier");
 	char text[512];
 
-	check_keys(check, dict, personality_keys, sizeof personality_keys / sizeof personality_keys[0]);
+	check_keys(check, dict, personality_keys,
+		   sizeof personality_keys / sizeof personality_keys[0]);
 	personality->user_class = value_get_cstr(dict, "IOUserClass");
 	personality->class_name = value_get_cstr(dict, "IOClass");
 	personality->server_name = value_get_cstr(dict, "IOUserServerName");
@@ -369,9 +381,11 @@ check_personality(struct check *check, struct personality *personality)
 		problem(check, NOTE, ADXI_RULE_CAT011, "%s.IOClass is '%s'", check->where,
 			personality->class_name);
 	if (provider && !strcmp(provider, "IOResources"))
-		problem(check, OBSTACLE, ADXI_RULE_T55, "%s.IOProviderClass is 'IOResources'", check->where);
+		problem(check, OBSTACLE, ADXI_RULE_T55, "%s.IOProviderClass is 'IOResources'",
+			check->where);
 	if (provider && !strcmp(provider, "IOUserResources") && !value_get(dict, "IOMatchCategory"))
-		problem(check, NOTE, ADXI_RULE_T54, "%s matches IOUserResources and has no IOMatchCategory", check->where);
+		problem(check, NOTE, ADXI_RULE_T54,
+			"%s matches IOUserResources and has no IOMatchCategory", check->where);
 	if (match_family_problem(dict, text, sizeof text))
 		problem(check, NOTE, ADXI_RULE_CAT013, "%s: %s", check->where, text);
 	check_one_process(check, personality);
@@ -388,7 +402,8 @@ add_personality(void *context, const char *name, const OSObject *value)
 
 	(void)snprintf(check->where, sizeof check->where, "IOKitPersonalities.%s", name);
 	if (!dict) {
-		problem(check, OBSTACLE, ADXI_RULE_CAT004, "%s is a %s where a dictionary is wanted", check->where,
+		problem(check, OBSTACLE, ADXI_RULE_CAT004,
+			"%s is a %s where a dictionary is wanted", check->where,
 			value_text(value, text, sizeof text));
 		return false;
 	}
@@ -485,7 +500,8 @@ read_info(struct check *check)
 		r = plistfile_read(path, &bundle->info, why, sizeof why);
 	}
 	if (r == -ENOENT)
-		problem(check, OBSTACLE, ADXI_RULE_CAT001, "there is no %s/Info.plist", bundle->path);
+		problem(check, OBSTACLE, ADXI_RULE_CAT001, "there is no %s/Info.plist",
+			bundle->path);
 	else if (r < 0)
 		problem(check, OBSTACLE, ADXI_RULE_CAT002, "%s %s", path, why);
 	return 0;
@@ -498,7 +514,8 @@ check_info(struct check *check)
 	const OSDictionary *info = bundle->info;
 	const char *text = value_get_cstr(info, "CFBundleIdentifier");
 	struct variable_search search = { .check = check, .where = "Info.plist" };
-	const OSDictionary *personalities = value_as(OSDictionary, value_get(info, "IOKitPersonalities"));
+	const OSDictionary *personalities =
+		value_as(OSDictionary, value_get(info, "IOKitPersonalities"));
 	int r;
 
 	(void)snprintf(check->where, sizeof check->where, "Info.plist");
@@ -514,8 +531,8 @@ check_info(struct check *check)
 		return -ENOMEM;
 	text = value_get_cstr(info, "CFBundlePackageType");
 	if (text && strcmp(text, "DEXT"))
-		problem(check, OBSTACLE, ADXI_RULE_CAT008, "CFBundlePackageType is '%s', a driver's is 'DEXT'",
-			text);
+		problem(check, OBSTACLE, ADXI_RULE_CAT008,
+			"CFBundlePackageType is '%s', a driver's is 'DEXT'", text);
 	text = value_get_cstr(info, "CFBundleExecutable");
 	r = text && *text ? find_executable(check, text) : 0;
 	if (r < 0)

@@ -130,7 +130,8 @@ catalogue_candidates(struct catalogue *catalogue, const struct entry *provider,
 				continue;
 			if (!match_passive(provider, personality->dict, &candidate.score, &miss)) {
 				if (miss.type_differs)
-					adxi_tell(ADXI_RULE_T52, "personality '%s' of %s does not fit: %s",
+					adxi_tell(ADXI_RULE_T52,
+						  "personality '%s' of %s does not fit: %s",
 						  personality->name, bundle->id, miss.text);
 				if (miss.stage > nearest.stage)
 					nearest = miss;
@@ -147,7 +148,8 @@ catalogue_candidates(struct catalogue *catalogue, const struct entry *provider,
 			}
 			class_name = value_get_cstr(personality->dict, "IOProviderClass");
 			candidate.personality = personality;
-			candidate.distance = class_name ? entry_class_distance(provider, class_name) : 0;
+			candidate.distance =
+				class_name ? entry_class_distance(provider, class_name) : 0;
 			candidate.order = order;
 			candidates[n++] = candidate;
 		}

@@ -14,17 +14,19 @@
 
 #define HEAD                                                                                       \
 	"<?xml version=\"1.0\"?><plist version=\"1.0\"><dict>"                                     \
-	"<key>CFBundlePackageType</key><string>DEXT</string><key>CFBundleVersion</key><string>1</string>" \
+	"<key>CFBundlePackageType</key><string>DEXT</string><key>CFBundleVersion</key><string>1</" \
+	"string>"                                                                                  \
 	"<key>CFBundleShortVersionString</key><string>1.0</string>"                                \
 	"<key>OSBundleUsageDescription</key><string>test</string>"
-#define TAIL "</dict></plist>"
-#define S(key, text) "<key>" key "</key><string>" text "</string>"
+#define TAIL           "</dict></plist>"
+#define S(key, text)   "<key>" key "</key><string>" text "</string>"
 #define N(key, number) "<key>" key "</key><integer>" number "</integer>"
 #define COMPLETE                                                                                   \
-	S("CFBundleIdentifier", "com.acme.echo") S("IOClass", "IOUserService") S("IOUserClass", "Echo") \
-	S("IOUserServerName", "com.acme.echo")
+	S("CFBundleIdentifier", "com.acme.echo")                                                   \
+	S("IOClass", "IOUserService")                                                              \
+	S("IOUserClass", "Echo") S("IOUserServerName", "com.acme.echo")
 #define PERSONALITY(name, keys) "<key>" name "</key><dict>" keys "</dict>"
-#define PERSONALITIES(list) "<key>IOKitPersonalities</key><dict>" list "</dict>"
+#define PERSONALITIES(list)     "<key>IOKitPersonalities</key><dict>" list "</dict>"
 
 struct place {
 	char dir[64];
@@ -125,10 +127,11 @@ print_problems(const OSArray *problems)
 		}                                                                                  \
 	} while (0)
 
-static const char good[] = HEAD S("CFBundleIdentifier", "com.acme.echo") S("CFBundleExecutable", "Echo")
-	PERSONALITIES(PERSONALITY("Echo", COMPLETE S("IOProviderClass", "IOUserResources")
-					  S("IOResourceMatch", "IOKit") S("IOMatchCategory", "com.acme.echo")
-						  N("Answer", "42"))) TAIL;
+static const char good[] = HEAD S("CFBundleIdentifier", "com.acme.echo")
+	S("CFBundleExecutable", "Echo") PERSONALITIES(PERSONALITY(
+		"Echo",
+		COMPLETE S("IOProviderClass", "IOUserResources") S("IOResourceMatch", "IOKit")
+			S("IOMatchCategory", "com.acme.echo") N("Answer", "42"))) TAIL;
 
 static void
 test_good(void **state)
@@ -160,14 +163,20 @@ test_good(void **state)
 static void
 test_bad(void **state)
 {
-	static const char bad[] = HEAD
-		S("CFBundleExecutable", "Missing") S("Extra", "$(PRODUCT_NAME)")
-		PERSONALITIES(
-			PERSONALITY("A", S("IOProviderClass", "IOResources") N("IOUserClass", "7") S("IOProbeScore", "high"))
-			PERSONALITY("B", COMPLETE S("IOProviderClass", "IOUSBHostDevice") N("idVendor", "1"))
-			PERSONALITY("C", COMPLETE S("IOProviderClass", "IOUserResources") S("IOPropertyMach", "x")
-					 "<key>IOUserServerOneProcess</key><false/>")
-			"<key>D</key><string>x</string>") TAIL;
+	static const char bad[] =
+		HEAD S("CFBundleExecutable", "Missing") S("Extra", "$(PRODUCT_NAME)") PERSONALITIES(
+			PERSONALITY("A",
+				    S("IOProviderClass", "IOResources") N("IOUserClass", "7") S(
+					    "IOProbeScore",
+					    "high")) PERSONALITY("B", COMPLETE S("IOProviderClass",
+										 "IOUSBHostDevice")
+									      N("idVendor", "1"))
+				PERSONALITY("C",
+					    COMPLETE S("IOProviderClass", "IOUserResources") S(
+						    "IOPropertyMach",
+						    "x") "<key>IOUserServerOneProcess</key><false/"
+							 ">") "<key>D</key><string>x</string>")
+			TAIL;
 	value_auto OSArray *problems = value_array_new();
 	struct bundle *bundle = NULL;
 
@@ -191,11 +200,20 @@ test_bad(void **state)
 static void
 test_one_process(void **state)
 {
-	static const char plist[] = HEAD S("CFBundleIdentifier", "com.acme.echo") S("CFBundleExecutable", "Echo")
-		PERSONALITIES(PERSONALITY("A", COMPLETE S("IOProviderClass", "X") "<key>IOUserServerOneProcess</key><true/>")
-			      PERSONALITY("B", S("CFBundleIdentifier", "com.acme.echo") S("IOClass", "IOUserService")
-					  S("IOUserClass", "E") S("IOUserServerName", "org.other.echo")
-					  S("IOProviderClass", "X") "<key>IOUserServerOneProcess</key><true/>")) TAIL;
+	static const char plist[] = HEAD S("CFBundleIdentifier", "com.acme.echo")
+		S("CFBundleExecutable", "Echo") PERSONALITIES(
+			PERSONALITY("A", COMPLETE S("IOProviderClass",
+						    "X") "<key>IOUserServerOneProcess</key><true/>")
+				PERSONALITY(
+					"B",
+					S("CFBundleIdentifier", "com.acme.echo") S(
+						"IOClass",
+						"IOUserService") S("IOUserClass",
+								   "E") S("IOUserServerName",
+									  "org.other.echo")
+						S("IOProviderClass",
+						  "X") "<key>IOUserServerOneProcess</key><true/>"))
+			TAIL;
 	value_auto OSArray *problems = value_array_new();
 	struct personality *personality;
 	struct bundle *bundle = NULL;
@@ -214,15 +232,19 @@ test_files(void **state)
 {
 	struct place *place = *state;
 	struct bundle *bundle = NULL;
-	value_auto OSArray *none = value_array_new(), *garbage = value_array_new(), *date = value_array_new(),
-		*script = value_array_new(), *mach = value_array_new(), *foreign = value_array_new();
+	value_auto OSArray *none = value_array_new(), *garbage = value_array_new(),
+			   *date = value_array_new(), *script = value_array_new(),
+			   *mach = value_array_new(), *foreign = value_array_new();
 	char elf[64] = "\177ELF\2\1\1";
 
 	assert_int_equal(bundle_read("/nowhere/X.dext", none, &bundle), -EINVAL);
 	assert_problem(none, "CAT001", "/nowhere/X.dext/Info.plist");
 	assert_int_equal(read_with(place, "hello", garbage, &bundle), -EINVAL);
 	assert_problem(garbage, "CAT002", "is no property list");
-	assert_int_equal(read_with(place, HEAD "<key>When</key><date>2020-01-01T00:00:00Z</date>" TAIL, date, &bundle), -EINVAL);
+	assert_int_equal(read_with(place,
+				   HEAD "<key>When</key><date>2020-01-01T00:00:00Z</date>" TAIL,
+				   date, &bundle),
+			 -EINVAL);
 	assert_problem(date, "CAT002", "a date, which the registry has no type for, at 'When'");
 	write_file(place, "Echo", "#!/bin/sh\nexit 0\n", 17, 0700);
 	assert_int_equal(read_with(place, good, script, &bundle), -EINVAL);
@@ -241,14 +263,20 @@ test_files(void **state)
 static void
 test_candidates(void **state)
 {
-	static const char first[] = HEAD S("CFBundleIdentifier", "com.acme.first") S("CFBundleExecutable", "Echo")
-		PERSONALITIES(PERSONALITY("General", COMPLETE S("IOProviderClass", "IOService"))
-			      PERSONALITY("Own", COMPLETE S("IOProviderClass", "Nub"))
-			      PERSONALITY("Other", COMPLETE S("IOProviderClass", "Elsewhere"))
-			      PERSONALITY("High", COMPLETE S("IOProviderClass", "IOService") N("IOProbeScore", "10"))) TAIL;
-	static const char second[] = HEAD S("CFBundleIdentifier", "com.acme.second") S("CFBundleExecutable", "Echo")
-		PERSONALITIES(PERSONALITY("Again", COMPLETE S("IOProviderClass", "Nub"))
-			      PERSONALITY("Later", COMPLETE S("IOProviderClass", "Nub") N("Mine", "1"))) TAIL;
+	static const char first[] = HEAD S("CFBundleIdentifier", "com.acme.first")
+		S("CFBundleExecutable", "Echo") PERSONALITIES(
+			PERSONALITY("General", COMPLETE S("IOProviderClass", "IOService"))
+				PERSONALITY("Own", COMPLETE S("IOProviderClass", "Nub"))
+					PERSONALITY("Other",
+						    COMPLETE S("IOProviderClass", "Elsewhere"))
+						PERSONALITY(
+							"High",
+							COMPLETE S("IOProviderClass", "IOService")
+								N("IOProbeScore", "10"))) TAIL;
+	static const char second[] = HEAD S("CFBundleIdentifier", "com.acme.second")
+		S("CFBundleExecutable", "Echo") PERSONALITIES(
+			PERSONALITY("Again", COMPLETE S("IOProviderClass", "Nub")) PERSONALITY(
+				"Later", COMPLETE S("IOProviderClass", "Nub") N("Mine", "1"))) TAIL;
 	static const char *const expected[] = { "High", "Own", "Later", "General" };
 	value_auto OSArray *problems = value_array_new(), *classes = value_array_new();
 	struct candidate *candidates = NULL;
@@ -267,7 +295,8 @@ test_candidates(void **state)
 	assert_int_equal(read_with(*state, second, problems, &bundle), 0);
 	assert_int_equal(catalogue_add(catalogue, bundle, problems), 0);
 	bundle_unref(bundle);
-	/* The bundle ids of the personalities differ from the bundles', which is told but no obstacle. */
+	/* The bundle ids of the personalities differ from the bundles', which is told but no
+	 * obstacle. */
 	assert_problem(problems, "CAT008", "the bundle's is 'com.acme.first'");
 	assert_problem(problems, "CAT014", "'Again' of com.acme.second is the same as 'Own'");
 
@@ -291,8 +320,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good),  cmocka_unit_test(test_bad),   cmocka_unit_test(test_one_process),
-		cmocka_unit_test(test_files), cmocka_unit_test(test_candidates),
+		cmocka_unit_test(test_good),        cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_one_process), cmocka_unit_test(test_files),
+		cmocka_unit_test(test_candidates),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

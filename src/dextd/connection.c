@@ -13,7 +13,8 @@
 #define LOG_TOPIC "dextd.connection"
 #include "base/log.h"
 
-/* Messages that may wait for a peer; beyond it the peer is cut off, since sending would block some time. */
+/* Messages that may wait for a peer; beyond it the peer is cut off, since sending would block some
+ * time. */
 #define QUEUED_MAX 512u
 
 static void
@@ -67,7 +68,8 @@ channel_closed(struct adxi_channel *channel, void *userdata, int reason)
 static const struct adxi_channel_ops channel_ops = { .closed = channel_closed };
 
 int
-connection_new(struct realm *realm, int socket, struct server *server, struct connection **ret_connection)
+connection_new(struct realm *realm, int socket, struct server *server,
+	       struct connection **ret_connection)
 {
 	struct adxi_endpoint endpoint = ADXI_ENDPOINT_NONE;
 	struct connection *connection;

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* For daemon_test: a hosted process that speaks the protocol and misbehaves as its properties say.
+/* For tests of the whole daemon: a hosted process that speaks the protocol and misbehaves as its
+ * properties say.
  *
  *   FakeStart  "fail", "crash", "hang", "publish" (a nub in Start, then failure)
  *   FakeRegister  true: RegisterService in Start
  *   FakeStop   "never": Stop is not answered
  *
- * NewUserClient types: 0 a client, 1 refused, 2 success without one, 3 crash, 4 an id that is none, 5 never answers.
- * SetProperties: {crash}, {terminate}, {foreign: id}, {message: n}, {exit: n}. As a host: AttachDevice("fake:name"). */
+ * NewUserClient types: 0 a client, 1 refused, 2 success without one, 3 crash, 4 an id that is none,
+ * 5 never answers. SetProperties: {crash}, {terminate}, {foreign: id}, {message: n}, {exit: n}. As
+ * a host: AttachDevice("fake:name"). */
 
 #include <signal.h>
 #include <stdio.h>
@@ -40,19 +42,21 @@ publish(uint64_t provider, const char *class_name, const char *user_class, const
 	value_set_cstr(properties, "FakeName", name);
 	if (user_class)
 		value_set_cstr(properties, "IOClass", class_name);
-	if (ADXServer_Publish(server, provider, classes, user, text, NULL, properties, &id) != kIOReturnSuccess)
+	if (ADXServer_Publish(server, provider, classes, user, text, NULL, properties, &id) !=
+	    kIOReturnSuccess)
 		return 0;
 	return id;
 }
 
 kern_return_t
-ADXHost_StartService_Impl(ADXHost *self, uint64_t entryID, const ADXClassName userClass, OSDictionary *properties,
-			  uint64_t providerID, OSDictionary *provider, uint64_t peerID, ADXEndpoint *endpoint,
-			  OSArray **classes)
+ADXHost_StartService_Impl(ADXHost *self, uint64_t entryID, const ADXClassName userClass,
+			  OSDictionary *properties, uint64_t providerID, OSDictionary *provider,
+			  uint64_t peerID, ADXEndpoint *endpoint, OSArray **classes)
 {
 	const char *how = value_get_cstr(properties, "FakeStart");
 
-	printf("Start %s on %s peer %s\n", userClass, value_get_cstr(provider, "name"), peerID ? "other" : "none");
+	printf("Start %s on %s peer %s\n", userClass, value_get_cstr(provider, "name"),
+	       peerID ? "other" : "none");
 	fflush(stdout);
 	if (how && !strcmp(how, "fail"))
 		return kIOReturnDeviceError;
@@ -97,7 +101,8 @@ ADXHost_ReleaseService_Impl(ADXHost *self, uint64_t entryID)
 }
 
 kern_return_t
-ADXHost_NewUserClient_Impl(ADXHost *self, uint64_t entryID, uint32_t type, OSDictionary *entitlements, uint64_t *clientID)
+ADXHost_NewUserClient_Impl(ADXHost *self, uint64_t entryID, uint32_t type,
+			   OSDictionary *entitlements, uint64_t *clientID)
 {
 	switch (type) {
 	case 0:
@@ -120,7 +125,8 @@ ADXHost_NewUserClient_Impl(ADXHost *self, uint64_t entryID, uint32_t type, OSDic
 }
 
 kern_return_t
-ADXHost_Introduce_Impl(ADXHost *self, uint64_t peerID, ADXEndpoint *object, uint64_t entryID, OSDictionary *info)
+ADXHost_Introduce_Impl(ADXHost *self, uint64_t peerID, ADXEndpoint *object, uint64_t entryID,
+		       OSDictionary *info)
 {
 	struct adxi_endpoint endpoint = ADXI_ENDPOINT_NONE;
 	struct adxi_channel *channel;
@@ -210,13 +216,14 @@ main(void)
 	if (!strcmp(name, "com.acme.sleeper"))
 		pause();
 	if (adxi_endpoint_connect(atoi(getenv("AMBIDEXT_SOCKET_FD")), 5000, &endpoint) < 0 ||
-	    adxi_channel_open(&endpoint, "dextd", &ops, NULL, &channel) < 0 || adxi_loop_new(&loop) < 0)
+	    adxi_channel_open(&endpoint, "dextd", &ops, NULL, &channel) < 0 ||
+	    adxi_loop_new(&loop) < 0)
 		return 6;
 	registry = (ADXRegistry *)adxi_channel_copy_door(channel, &ADXRegistry_Class);
 	host = (ADXHost *)OSMetaClassAllocate(&ADXHost_Class);
 	if (!registry || !host || !OSObject_init((OSObject *)host) ||
-	    ADXRegistry_CheckIn(registry, !strcmp(name, "com.acme.forger") ? "0123" : token, host, &server, &realm) !=
-		    kIOReturnSuccess)
+	    ADXRegistry_CheckIn(registry, !strcmp(name, "com.acme.forger") ? "0123" : token, host,
+				&server, &realm) != kIOReturnSuccess)
 		return 7;
 	fprintf(stderr, "\x1eT27\x1f[T27] a rule was told by %s\n", name);
 	adxi_loop_add_channel(loop, channel, NULL);

@@ -16,7 +16,7 @@ struct log_line {
 	uint64_t time_ns;
 	size_t size;
 	int pid;
-	const char *server;    /* these three in text's allocation */
+	const char *server; /* these three in text's allocation */
 	const char *rule;
 	const char *text;
 };
@@ -25,9 +25,9 @@ struct journal {
 	struct adxi_list lines;
 	size_t n_lines, n_bytes;
 	size_t max_lines, max_bytes;
-	uint64_t sequence;     /* of the last line */
+	uint64_t sequence; /* of the last line */
 	journal_tee_fn *tee;
-	void *tee_userdata;    /* borrowed */
+	void *tee_userdata; /* borrowed */
 };
 
 int
@@ -85,7 +85,8 @@ put(char *to, const char *text, size_t len)
 }
 
 void
-journal_add(struct journal *journal, int pid, const char *server, const char *rule, const char *text)
+journal_add(struct journal *journal, int pid, const char *server, const char *rule,
+	    const char *text)
 {
 	size_t n_server, n_rule, n_text;
 	struct log_line *line;
@@ -134,15 +135,18 @@ line_dict(const struct log_line *line)
 {
 	OSDictionary *dict = value_dict_new();
 
-	if (value_set_u64(dict, "sequence", line->sequence) && value_set_u64(dict, "time", line->time_ns) &&
-	    value_set_u64(dict, "pid", (uint64_t)line->pid) && value_set_cstr(dict, "server", line->server) &&
+	if (value_set_u64(dict, "sequence", line->sequence) &&
+	    value_set_u64(dict, "time", line->time_ns) &&
+	    value_set_u64(dict, "pid", (uint64_t)line->pid) &&
+	    value_set_cstr(dict, "server", line->server) &&
 	    value_set_cstr(dict, "rule", line->rule) && value_set_cstr(dict, "text", line->text))
 		return dict;
 	return value_unref(dict);
 }
 
 OSArray *
-journal_copy(const struct journal *journal, uint64_t after, const char *filter, uint32_t max_lines, uint64_t *ret_next)
+journal_copy(const struct journal *journal, uint64_t after, const char *filter, uint32_t max_lines,
+	     uint64_t *ret_next)
 {
 	OSArray *array = value_array_new();
 	const struct log_line *line;
@@ -176,7 +180,8 @@ cut(struct line_cutter *cutter, line_fn *fn, void *userdata)
 }
 
 void
-line_cutter_feed(struct line_cutter *cutter, const char *data, size_t len, line_fn *fn, void *userdata)
+line_cutter_feed(struct line_cutter *cutter, const char *data, size_t len, line_fn *fn,
+		 void *userdata)
 {
 	size_t i;
 

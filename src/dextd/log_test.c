@@ -134,7 +134,9 @@ test_rules_in_lines(void **state)
 
 	assert_int_equal(journal_new(10, 10000, &journal), 0);
 	journal_add_line(journal, 1, "s", "\x1eT27\x1f[T27] an object");
-	journal_add_line(journal, 1, "s", "\x1e" "far too long for a rule's id\x1ftext");
+	journal_add_line(journal, 1, "s",
+			 "\x1e"
+			 "far too long for a rule's id\x1ftext");
 	journal_add_line(journal, 1, "s", "plain \x1b[31mred");
 	lines = journal_copy(journal, 0, NULL, 10, &next);
 	line = (const OSDictionary *)value_at(lines, 0);
@@ -151,7 +153,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_bounds_and_order), cmocka_unit_test(test_pages),
+		cmocka_unit_test(test_bounds_and_order),  cmocka_unit_test(test_pages),
 		cmocka_unit_test(test_bytes_are_bounded), cmocka_unit_test(test_cutter),
 		cmocka_unit_test(test_rules_in_lines),
 	};

@@ -43,32 +43,38 @@ struct daemon {
 	char dir[PATH_MAX];
 	int lock_fd;
 	int listen_fd;
-	int spare_fd;                 /* given up for a moment when none is left */
+	int spare_fd; /* given up for a moment when none is left */
 	bool has_socket;
-	struct adxi_loop *loop;       /* owned */
-	struct adxi_source *listener; /* owned */
+	struct adxi_loop *loop;         /* owned */
+	struct adxi_source *listener;   /* owned */
 	struct adxi_source *signals[2]; /* owned */
-	struct realm *realm;          /* owned */
+	struct realm *realm;            /* owned */
 };
 
 static void
 usage(FILE *to)
 {
 	fputs("usage: dextd --realm DIR [OPTION...]\n"
-	      "Keep an I/O Registry: match, launch and supervise drivers, and introduce clients to them.\n"
+	      "Keep an I/O Registry: match, launch and supervise drivers, and introduce clients to "
+	      "them.\n"
 	      "\n"
-	      "  --realm DIR          directory of the socket (dextd.sock), made if it is not there;\n"
+	      "  --realm DIR          directory of the socket (dextd.sock), made if it is not "
+	      "there;\n"
 	      "                       default $AMBIDEXT_REALM, else /run/ambidext\n"
 	      "  --bundles DIR        load the bundles (*.dext) in DIR; may be repeated\n"
-	      "  --host PATH[=ARGS]   a family host to run, as usbhost; may be repeated; default $AMBIDEXT_HOSTS\n"
+	      "  --host PATH[=ARGS]   a family host to run, as usbhost; may be repeated; default "
+	      "$AMBIDEXT_HOSTS\n"
 	      "                       (a list with colons; 'none': none)\n"
 	      "  --strict macos       what macOS refuses is refused here\n"
-	      "  --open-to everyone   all users may open services; otherwise dextd's user and root\n"
+	      "  --open-to everyone   all users may open services; otherwise dextd's user and "
+	      "root\n"
 	      "  --stop-limit MS      kill a driver whose Stop takes longer (15000)\n"
 	      "  --checkin-limit MS   kill a driver that has not checked in by then (120000)\n"
 	      "  --foreground         write the realm's log to standard error\n"
-	      "  --log-level LEVEL    error, warning, info, debug or trace, for dextd's own messages\n"
-	      "  --ready-fd N         write READY=1 to descriptor N, and close it, when clients can connect\n"
+	      "  --log-level LEVEL    error, warning, info, debug or trace, for dextd's own "
+	      "messages\n"
+	      "  --ready-fd N         write READY=1 to descriptor N, and close it, when clients "
+	      "can connect\n"
 	      "  --help, --version\n",
 	      to);
 }
@@ -114,7 +120,8 @@ add_place(const char **places, size_t *n, const char *place)
 static int
 wrong(const char *option, const char *value, const char *wanted)
 {
-	fprintf(stderr, "dextd: %s '%s': %s (dextd --help lists the options)\n", option, value, wanted);
+	fprintf(stderr, "dextd: %s '%s': %s (dextd --help lists the options)\n", option, value,
+		wanted);
 	return 2;
 }
 
@@ -122,7 +129,20 @@ wrong(const char *option, const char *value, const char *wanted)
 static int
 parse(int argc, char **argv, struct options *options)
 {
-	enum { REALM = 256, BUNDLES, HOST, STRICT, OPEN_TO, STOP_LIMIT, CHECKIN_LIMIT, FOREGROUND, LEVEL, READY, HELP, VERSION };
+	enum {
+		REALM = 256,
+		BUNDLES,
+		HOST,
+		STRICT,
+		OPEN_TO,
+		STOP_LIMIT,
+		CHECKIN_LIMIT,
+		FOREGROUND,
+		LEVEL,
+		READY,
+		HELP,
+		VERSION
+	};
 	static const struct option table[] = {
 		{ "realm", required_argument, NULL, REALM },
 		{ "bundles", required_argument, NULL, BUNDLES },
@@ -168,25 +188,29 @@ parse(int argc, char **argv, struct options *options)
 			break;
 		case STOP_LIMIT:
 			if (parse_ms(optarg, &options->config.stop_limit_ns) < 0)
-				return wrong("--stop-limit", optarg, "milliseconds, 1 to 3600000, are wanted");
+				return wrong("--stop-limit", optarg,
+					     "milliseconds, 1 to 3600000, are wanted");
 			if (options->config.stop_warning_ns > options->config.stop_limit_ns / 2)
 				options->config.stop_warning_ns = options->config.stop_limit_ns / 2;
 			break;
 		case CHECKIN_LIMIT:
 			if (parse_ms(optarg, &options->config.checkin_ns) < 0)
-				return wrong("--checkin-limit", optarg, "milliseconds, 1 to 3600000, are wanted");
+				return wrong("--checkin-limit", optarg,
+					     "milliseconds, 1 to 3600000, are wanted");
 			break;
 		case FOREGROUND:
 			options->foreground = true;
 			break;
 		case LEVEL:
 			if (parse_level(optarg, &options->level) < 0)
-				return wrong("--log-level", optarg, "error, warning, info, debug or trace is wanted");
+				return wrong("--log-level", optarg,
+					     "error, warning, info, debug or trace is wanted");
 			break;
 		case READY:
 			errno = 0;
 			fd = strtol(optarg, &end, 10);
-			if (errno || *end || end == optarg || fd < 0 || fd > INT_MAX || fcntl((int)fd, F_GETFD) < 0)
+			if (errno || *end || end == optarg || fd < 0 || fd > INT_MAX ||
+			    fcntl((int)fd, F_GETFD) < 0)
 				return wrong("--ready-fd", optarg, "an open descriptor is wanted");
 			options->ready_fd = (int)fd;
 			break;
@@ -241,7 +265,9 @@ take_directory(struct daemon *daemon)
 		len = (int)read(daemon->lock_fd, number, sizeof number - 1);
 		number[len > 0 ? len : 0] = '\0';
 		number[strcspn(number, "\n")] = '\0';
-		fprintf(stderr, "dextd: %s: another dextd (pid %s) keeps this realm; end it, or name another directory with --realm\n",
+		fprintf(stderr,
+			"dextd: %s: another dextd (pid %s) keeps this realm; end it, or name "
+			"another directory with --realm\n",
 			daemon->dir, number);
 		(void)close(daemon->lock_fd);
 		daemon->lock_fd = -1;
@@ -253,7 +279,8 @@ take_directory(struct daemon *daemon)
 	return 0;
 }
 
-/* Each connection has several descriptors, each process more. Children get the limit that we were started with. */
+/* Each connection has several descriptors, each process more. Children get the limit that we were
+ * started with. */
 static void
 raise_descriptor_limit(void)
 {
@@ -264,7 +291,8 @@ raise_descriptor_limit(void)
 	server_descriptor_limit = limit;
 	limit.rlim_cur = limit.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
-		log_warning("the limit of descriptors stays at %llu", (unsigned long long)server_descriptor_limit.rlim_cur);
+		log_warning("the limit of descriptors stays at %llu",
+			    (unsigned long long)server_descriptor_limit.rlim_cur);
 }
 
 /* Out of descriptors: turn the client away, since the socket would be ready for ever. */
@@ -325,8 +353,8 @@ listen_on(struct daemon *daemon)
 	daemon->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (listen(daemon->listen_fd, 128) < 0)
 		return fail(daemon, "dextd.sock", -errno);
-	r = adxi_loop_add_fd(daemon->loop, daemon->listen_fd, false, EPOLLIN, client_connects, daemon,
-			     &daemon->listener);
+	r = adxi_loop_add_fd(daemon->loop, daemon->listen_fd, false, EPOLLIN, client_connects,
+			     daemon, &daemon->listener);
 	return r < 0 ? fail(daemon, "the loop", r) : 0;
 }
 
@@ -360,7 +388,8 @@ launch_host(struct daemon *daemon, const char *spec)
 {
 	adxi_cleanup(adxi_freep) char *copy = strdup(spec);
 	char found[PATH_MAX], *argv[PLACES_MAX], *args, *save = NULL, *dir, *arg;
-	adxi_cleanup(adxi_freep) char *path = strdup(getenv("PATH") ? getenv("PATH") : "/usr/bin:/bin");
+	adxi_cleanup(adxi_freep) char *path =
+		strdup(getenv("PATH") ? getenv("PATH") : "/usr/bin:/bin");
 	size_t n = 0;
 	int r;
 
@@ -387,7 +416,8 @@ launch_host(struct daemon *daemon, const char *spec)
 	}
 	argv[n++] = found;
 	save = NULL;
-	for (arg = args ? strtok_r(args, " ", &save) : NULL; arg && n < PLACES_MAX - 1; arg = strtok_r(NULL, " ", &save))
+	for (arg = args ? strtok_r(args, " ", &save) : NULL; arg && n < PLACES_MAX - 1;
+	     arg = strtok_r(NULL, " ", &save))
 		argv[n++] = arg;
 	argv[n] = NULL;
 	r = server_launch_host(daemon->realm, (const char *const *)argv, 0);
@@ -414,7 +444,8 @@ launch_hosts(struct daemon *daemon)
 	if (options->n_hosts || !from || !strcmp(from, "none"))
 		return 0;
 	list = strdup(from);
-	for (host = list ? strtok_r(list, ":", &save) : NULL; host; host = strtok_r(NULL, ":", &save)) {
+	for (host = list ? strtok_r(list, ":", &save) : NULL; host;
+	     host = strtok_r(NULL, ":", &save)) {
 		r = launch_host(daemon, host);
 		if (r < 0)
 			return r;
@@ -491,7 +522,8 @@ set_up(struct daemon *daemon)
 	if (r == 0)
 		r = realm_new(&daemon->options.config, daemon->loop, &daemon->realm);
 	for (i = 0; r == 0 && i < 2; i++)
-		r = adxi_loop_add_signal(daemon->loop, signals[i], end_asked, daemon, &daemon->signals[i]);
+		r = adxi_loop_add_signal(daemon->loop, signals[i], end_asked, daemon,
+					 &daemon->signals[i]);
 	if (r < 0)
 		return fail(daemon, "cannot start", r);
 	if (daemon->options.foreground)

@@ -77,8 +77,10 @@ properties_fit(void *context, const OSObject *value)
 	OSDictionary *dict = value_as(OSDictionary, value);
 
 	if (!dict)
-		return fails(any->attempt, "IOPropertyMatch holds a %s; it takes a dictionary, or an array of them",
-			     value_type(value));
+		return fails(
+			any->attempt,
+			"IOPropertyMatch holds a %s; it takes a dictionary, or an array of them",
+			value_type(value));
 	return !value_each(dict, pair_does_not_fit, any->attempt);
 }
 
@@ -89,8 +91,10 @@ property_exists(void *context, const OSObject *value)
 	const char *key = value_cstr(value);
 
 	if (!key)
-		return fails(any->attempt, "IOPropertyExistsMatch holds a %s; it takes a string, or an array of them",
-			     value_type(value));
+		return fails(
+			any->attempt,
+			"IOPropertyExistsMatch holds a %s; it takes a string, or an array of them",
+			value_type(value));
 	return entry_property(any->attempt->entry, key) ||
 	       fails(any->attempt, "IOPropertyExistsMatch: %s has no property '%s'",
 		     entry_text(any->attempt->entry), key);
@@ -150,12 +154,14 @@ step_class(struct attempt *attempt, const char *key, const OSObject *wanted)
 	if (name && user_class && !strcmp(user_class, name)) {
 		attempt->stage += 8;
 		return fails(attempt,
-			     "IOProviderClass '%s' is the IOUserClass of %s, whose class is %s; match it by IONameMatch "
+			     "IOProviderClass '%s' is the IOUserClass of %s, whose class is %s; "
+			     "match it by IONameMatch "
 			     "(IOServiceNameMatching) or IOPropertyMatch {IOUserClass}",
 			     name, entry_text(attempt->entry), entry_class(attempt->entry));
 	}
-	return fails(attempt, "IOProviderClass: wanted '%s', %s is a %s", name ? name : value_type(wanted),
-		     entry_text(attempt->entry), entry_class(attempt->entry));
+	return fails(attempt, "IOProviderClass: wanted '%s', %s is a %s",
+		     name ? name : value_type(wanted), entry_text(attempt->entry),
+		     entry_class(attempt->entry));
 }
 
 static bool
@@ -177,8 +183,9 @@ step_location(struct attempt *attempt, const char *key, const OSObject *wanted)
 		return true; /* comes last */
 	if (text && attempt->entry->location && !strcmp(text, attempt->entry->location))
 		return true;
-	return fails(attempt, "IOLocationMatch: wanted '%s', %s is at '%s'", text ? text : value_type(wanted),
-		     entry_text(attempt->entry), attempt->entry->location ? attempt->entry->location : "");
+	return fails(attempt, "IOLocationMatch: wanted '%s', %s is at '%s'",
+		     text ? text : value_type(wanted), entry_text(attempt->entry),
+		     attempt->entry->location ? attempt->entry->location : "");
 }
 
 static bool
@@ -318,11 +325,13 @@ static const char *const usb_keys[USB_KEY_COUNT] = {
 
 enum usb_vendor_class { CLASS_ANY, CLASS_VENDOR, CLASS_STANDARD };
 
-static const struct usb_row {
+struct usb_row {
 	uint32_t keys;
 	int32_t score;
 	enum usb_vendor_class class;
-} device_rows[] = {
+};
+
+static const struct usb_row device_rows[] = {
 	{ BIT(VENDOR) | BIT(PRODUCT) | BIT(RELEASE), 100000, CLASS_ANY },
 	{ BIT(VENDOR) | BIT(PRODUCT), 90000, CLASS_ANY },
 	{ BIT(VENDOR) | BIT(DEVICE_SUBCLASS) | BIT(DEVICE_PROTOCOL), 80000, CLASS_VENDOR },
@@ -330,9 +339,13 @@ static const struct usb_row {
 	{ BIT(DEVICE_CLASS) | BIT(DEVICE_SUBCLASS) | BIT(DEVICE_PROTOCOL), 60000, CLASS_STANDARD },
 	{ BIT(DEVICE_CLASS) | BIT(DEVICE_SUBCLASS), 50000, CLASS_STANDARD },
 	{ 0, 0, CLASS_ANY },
-}, interface_rows[] = {
-	{ BIT(VENDOR) | BIT(PRODUCT) | BIT(NUMBER) | BIT(CONFIGURATION) | BIT(RELEASE), 100000, CLASS_ANY },
-	{ BIT(VENDOR) | BIT(PRODUCT) | BIT(NUMBER) | BIT(CONFIGURATION), 90000, CLASS_ANY },
+};
+
+#define NUMBERED (BIT(VENDOR) | BIT(PRODUCT) | BIT(NUMBER) | BIT(CONFIGURATION))
+
+static const struct usb_row interface_rows[] = {
+	{ NUMBERED | BIT(RELEASE), 100000, CLASS_ANY },
+	{ NUMBERED, 90000, CLASS_ANY },
 	{ BIT(VENDOR) | BIT(SUBCLASS) | BIT(PROTOCOL), 80000, CLASS_VENDOR },
 	{ BIT(VENDOR) | BIT(SUBCLASS), 70000, CLASS_VENDOR },
 	{ BIT(CLASS) | BIT(SUBCLASS) | BIT(PROTOCOL), 60000, CLASS_STANDARD },
@@ -462,8 +475,8 @@ usb_fits(struct attempt *attempt, const struct usb_family *family)
 		value_u64(entry_property(attempt->entry, usb_keys[family->class_key]), &class_code);
 		if ((class_code == 0xff) != (row->class == CLASS_VENDOR)) {
 			usb_set_text(keys, text, sizeof text);
-			return fails(attempt, "%s matches only where %s is %s 255; %s has %" PRIu64, text,
-				     usb_keys[family->class_key],
+			return fails(attempt, "%s matches only where %s is %s 255; %s has %" PRIu64,
+				     text, usb_keys[family->class_key],
 				     row->class == CLASS_VENDOR ? "" : "not",
 				     entry_text(attempt->entry), class_code);
 		}
@@ -505,18 +518,20 @@ match_family_problem(const OSDictionary *dict, char *buf, size_t size)
 			continue;
 		if (i == USB_PRODUCT_ARRAY ? value_is(OSArray, value) : value_is(OSNumber, value))
 			continue;
-		(void)snprintf(buf, size, "%s is %s; it takes %s, so it would never match", usb_keys[i],
-			       value_text(value, text, sizeof text),
+		(void)snprintf(buf, size, "%s is %s; it takes %s, so it would never match",
+			       usb_keys[i], value_text(value, text, sizeof text),
 			       i == USB_PRODUCT_ARRAY ? "an array of numbers" : "a number");
 		return true;
 	}
 	if (!usb_set(keys) || usb_row(family, usb_set(keys)))
 		return false;
 	usb_set_text(keys, text, sizeof text);
-	(void)snprintf(buf, size, "%s is not a set of keys that %s matches by; use idVendor + idProduct%s, or one of "
-		       "the other sets (dext explain CAT013)",
-		       text, class_name,
-		       family->rows == interface_rows ? " + bInterfaceNumber + bConfigurationValue" : "");
+	(void)snprintf(
+		buf, size,
+		"%s is not a set of keys that %s matches by; use idVendor + idProduct%s, or one of "
+		"the other sets (dext explain CAT013)",
+		text, class_name,
+		family->rows == interface_rows ? " + bInterfaceNumber + bConfigurationValue" : "");
 	return true;
 }
 
@@ -539,9 +554,9 @@ attempt_all(struct attempt *attempt)
 			continue;
 		attempt->stage = (unsigned)i + 1;
 		if (!steps[i].fits(attempt, steps[i].key, wanted))
-			return attempt->miss && !*attempt->miss->text ?
-				       fails(attempt, "%s is empty", steps[i].key) :
-				       false;
+			return attempt->miss && !*attempt->miss->text
+				       ? fails(attempt, "%s is empty", steps[i].key)
+				       : false;
 		if (!value_is(OSDictionary, wanted) || steps[i].fits != step_location)
 			attempt->used++;
 	}
@@ -558,7 +573,8 @@ attempt_all(struct attempt *attempt)
 		parent.depth++;
 		parent.miss = NULL;
 		if (!parent.dict)
-			return fails(attempt, "IOParentMatch is a %s; it takes a dictionary", value_type(wanted));
+			return fails(attempt, "IOParentMatch is a %s; it takes a dictionary",
+				     value_type(wanted));
 		do {
 			parent.entry = entry_parent(parent.entry, PLANE_SERVICE);
 			parent.used = 0;

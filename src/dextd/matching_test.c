@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Dictionaries are written as property lists in one line: key=value;… where 'text' is a string, 12 or 0x12 a number,
- * {…} a dictionary, […] an array, yes/no a boolean. */
+/* Dictionaries are written as property lists in one line: key=value;… where 'text' is a string, 12
+ * or 0x12 a number, {…} a dictionary, […] an array, yes/no a boolean. */
 #include <ctype.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -87,8 +87,8 @@ struct world {
 };
 
 static struct entry *
-make(struct world *world, struct entry *parent, const char *class_name, const char *name, const char *location,
-     const char *properties)
+make(struct world *world, struct entry *parent, const char *class_name, const char *name,
+     const char *location, const char *properties)
 {
 	value_auto OSDictionary *base = parse(properties);
 	value_auto OSArray *classes = value_array_new();
@@ -107,11 +107,14 @@ set_up(void **state)
 	static struct world world;
 
 	assert_int_equal(registry_new(NULL, NULL, &world.registry), 0);
-	world.device = make(&world, registry_root(world.registry), "IOUSBHostDevice", "Sensor", "14100000",
-			    "idVendor=0x1209;idProduct=0xa5b1;bcdDevice=0x100;bDeviceClass=0;bDeviceSubClass=1;bDeviceProtocol=2;"
-			    "USBSpeed=3;kUSBSerialNumberString='S1';Flag=yes;BSD Name='disk3'");
+	world.device =
+		make(&world, registry_root(world.registry), "IOUSBHostDevice", "Sensor", "14100000",
+		     "idVendor=0x1209;idProduct=0xa5b1;bcdDevice=0x100;bDeviceClass=0;"
+		     "bDeviceSubClass=1;bDeviceProtocol=2;"
+		     "USBSpeed=3;kUSBSerialNumberString='S1';Flag=yes;BSD Name='disk3'");
 	world.interface = make(&world, world.device, "IOUSBHostInterface", "Sensor", "0",
-			       "idVendor=0x1209;idProduct=0xa5b1;bcdDevice=0x100;bConfigurationValue=1;bInterfaceNumber=0;"
+			       "idVendor=0x1209;idProduct=0xa5b1;bcdDevice=0x100;"
+			       "bConfigurationValue=1;bInterfaceNumber=0;"
 			       "bInterfaceClass=255;bInterfaceSubClass=7;bInterfaceProtocol=9");
 	world.child = make(&world, world.interface, "IOUserService", "SensorDriver", NULL,
 			   "IOUserClass='SensorDriver';IOMatchCategory='IODefaultMatchCategory'");
@@ -161,7 +164,8 @@ static const struct row rows[] = {
 	{ 'c', "IOLocationMatch='0'", NO, 0, NULL },
 	/* 5: properties, with types */
 	{ 'd', "IOPropertyMatch={kUSBSerialNumberString='S1'}", 0, 0, NULL },
-	{ 'd', "IOPropertyMatch={kUSBSerialNumberString='S1';Flag=no}", NO, 0, "Flag: wanted boolean false" },
+	{ 'd', "IOPropertyMatch={kUSBSerialNumberString='S1';Flag=no}", NO, 0,
+	  "Flag: wanted boolean false" },
 	{ 'd', "IOPropertyMatch=[{Flag=no},{Flag=yes}]", 0, 0, NULL },
 	{ 'd', "IOPropertyMatch=[]", NO, 0, NULL },
 	{ 'd', "IOPropertyMatch={idVendor='0x1209'}", NO, 0, "wanted string '0x1209', Sensor-" },
@@ -185,7 +189,8 @@ static const struct row rows[] = {
 	{ 'd', "BSD Unit=3", NO, 0, "has nothing" },
 	/* Resources: a criterion on resources only. */
 	{ 'u', "IOProviderClass='IOUserResources';IOResourceMatch='IOKit'", 0, 0, NULL },
-	{ 'u', "IOProviderClass='IOUserResources';IOResourceMatch='Never'", NO, 0, "resource 'Never'" },
+	{ 'u', "IOProviderClass='IOUserResources';IOResourceMatch='Never'", NO, 0,
+	  "resource 'Never'" },
 	{ 'd', "IOProviderClass='IOUSBHostDevice';IOResourceMatch='Never'", 0, 0, NULL },
 	/* 11: USB devices */
 	{ 'd', "IOProviderClass='IOUSBHostDevice'", 0, 0, NULL },
@@ -207,12 +212,17 @@ static const struct row rows[] = {
 	{ 'd', "bDeviceClass=0;bDeviceSubClass=1;bDeviceProtocol=2", 60000, 0, NULL },
 	{ 'd', "bDeviceClass=0;bDeviceSubClass=1", 50000, 0, NULL },
 	/* 11: USB interfaces */
-	{ 'i', "idVendor=0x1209;idProduct=0xa5b1;bInterfaceNumber=0;bConfigurationValue=1;bcdDevice=0x100", 100000, 0, NULL },
-	{ 'i', "idVendor=0x1209;idProduct=0xa5b1;bInterfaceNumber=0;bConfigurationValue=1", 90000, 0, NULL },
+	{ 'i',
+	  "idVendor=0x1209;idProduct=0xa5b1;bInterfaceNumber=0;bConfigurationValue=1;bcdDevice="
+	  "0x100",
+	  100000, 0, NULL },
+	{ 'i', "idVendor=0x1209;idProduct=0xa5b1;bInterfaceNumber=0;bConfigurationValue=1", 90000,
+	  0, NULL },
 	{ 'i', "idVendor=0x1209;idProduct=0xa5b1", NO, 0, "is not a set of keys" },
 	{ 'i', "idVendor=0x1209;bInterfaceSubClass=7;bInterfaceProtocol=9", 80000, 0, NULL },
 	{ 'i', "idVendor=0x1209;bInterfaceSubClass=7", 70000, 0, NULL },
-	{ 'i', "bInterfaceClass=255;bInterfaceSubClass=7;bInterfaceProtocol=9", NO, 0, "is not 255" },
+	{ 'i', "bInterfaceClass=255;bInterfaceSubClass=7;bInterfaceProtocol=9", NO, 0,
+	  "is not 255" },
 	{ 'i', "bInterfaceClass=255;bInterfaceSubClass=7", NO, 0, "is not 255" },
 	/* Other providers know nothing of USB: unknown keys are ignored. */
 	{ 'c', "idVendor=1", 0, 0, NULL },
@@ -220,7 +230,11 @@ static const struct row rows[] = {
 	{ 'd', "IOProviderClass='IOUSBHostDevice';IONameMatch='Sensor'", 0, 0, NULL },
 	/* 12: parents */
 	{ 'c', "IOParentMatch={IOProviderClass='IOUSBHostDevice'}", 0, 0, NULL },
-	{ 'c', "IOParentMatch={IOProviderClass='IOUSBHostDevice';IOPropertyMatch={kUSBSerialNumberString='S1'}}", 0, 0, NULL },
+	{ 'c',
+	  "IOParentMatch={IOProviderClass='IOUSBHostDevice';IOPropertyMatch={"
+	  "kUSBSerialNumberString="
+	  "'S1'}}",
+	  0, 0, NULL },
 	{ 'd', "IOParentMatch={IOProviderClass='IOUSBHostDevice'}", NO, 0, "nothing above" },
 	{ 'c', "IOParentMatch='x'", NO, 0, "takes a dictionary" },
 	/* 13: location as a dictionary */
@@ -259,7 +273,8 @@ test_rows(void **state)
 		if (!fits && !miss.text[0])
 			fail_msg("row %zu (%s): no reason", i, row->dict);
 		if (row->says && !strstr(miss.text, row->says))
-			fail_msg("row %zu (%s): '%s' does not say '%s'", i, row->dict, miss.text, row->says);
+			fail_msg("row %zu (%s): '%s' does not say '%s'", i, row->dict, miss.text,
+				 row->says);
 	}
 }
 
@@ -330,9 +345,11 @@ test_family_problems(void **state)
 		const char *dict, *says;
 	} cases[] = {
 		{ "IOProviderClass='IOUSBHostDevice';idVendor=1", "idVendor is not a set" },
-		{ "IOProviderClass='IOUSBHostInterface';idVendor=1;idProduct=2", "bInterfaceNumber + bConfigurationValue" },
+		{ "IOProviderClass='IOUSBHostInterface';idVendor=1;idProduct=2",
+		  "bInterfaceNumber + bConfigurationValue" },
 		{ "IOProviderClass='IOUSBHostDevice';idVendor='1';idProduct=2", "takes a number" },
-		{ "IOProviderClass='IOUSBHostDevice';idVendor=1;idProductArray=2", "an array of numbers" },
+		{ "IOProviderClass='IOUSBHostDevice';idVendor=1;idProductArray=2",
+		  "an array of numbers" },
 		{ "IOProviderClass='IOUSBHostDevice';idVendor=1;idProduct=2;USBSpeed=1", NULL },
 		{ "IOProviderClass='IOUSBHostDevice'", NULL },
 		{ "IOProviderClass='IOUserResources';idVendor=1", NULL },

@@ -16,13 +16,13 @@
 enum interest { INTEREST_NONE, INTEREST_GENERAL, INTEREST_BUSY, INTEREST_SILENT };
 
 struct notification {
-	struct adxi_list link;         /* in connection->notifications */
+	struct adxi_list link; /* in connection->notifications */
 	uint64_t token;
-	OSMetaClassBase *observer;     /* owned reference: proxy of an ADXObserver */
-	enum interest interest;        /* NONE: of matches */
+	OSMetaClassBase *observer; /* owned reference: proxy of an ADXObserver */
+	enum interest interest;    /* NONE: of matches */
 	enum notify_type type;
-	OSDictionary *matching;        /* owned reference, or NULL */
-	uint64_t entry_id;             /* interest */
+	OSDictionary *matching; /* owned reference, or NULL */
+	uint64_t entry_id;      /* interest */
 };
 
 static const struct {
@@ -70,7 +70,9 @@ tell_misspelt(void *context, const char *key, const OSObject *value)
 	const char *meant = match_misspelt(key);
 
 	if (meant)
-		adxi_tell(ADXI_RULE_T51, "a client's matching dictionary has the key '%s', which nobody reads; '%s' is near",
+		adxi_tell(ADXI_RULE_T51,
+			  "a client's matching dictionary has the key '%s', which nobody reads; "
+			  "'%s' is near",
 			  key, meant);
 	return false;
 }
@@ -117,9 +119,10 @@ notify_lookup(struct realm *realm, const OSDictionary *matching, uint32_t state,
 		return ids;
 	value_each(matching, tell_misspelt, NULL);
 	if (value_count(ids) == 0 && unregistered && unregistered->service)
-		adxi_tell(ADXI_RULE_T46, "%s fits a client's lookup and is not registered (it is %s, busy %u)",
-			  entry_text(unregistered), service_state_name(unregistered->service->state),
-			  unregistered->busy);
+		adxi_tell(ADXI_RULE_T46,
+			  "%s fits a client's lookup and is not registered (it is %s, busy %u)",
+			  entry_text(unregistered),
+			  service_state_name(unregistered->service->state), unregistered->busy);
 	else if (value_count(ids) == 0)
 		tell_nothing_fits(matching, &nearest);
 	return ids;
@@ -161,8 +164,8 @@ add(struct connection *connection, OSMetaClassBase *observer, uint64_t token,
 	if (find(connection, token))
 		return -EEXIST;
 	if (connection->n_notifications >= NOTIFY_MAX) {
-		adxi_tell(ADXI_RULE_SRV005, "pid %d asks for more than %u notifications", connection->pid,
-			  NOTIFY_MAX);
+		adxi_tell(ADXI_RULE_SRV005, "pid %d asks for more than %u notifications",
+			  connection->pid, NOTIFY_MAX);
 		return -EDQUOT;
 	}
 	notification = calloc(1, sizeof *notification);
@@ -189,8 +192,9 @@ notify_add(struct connection *connection, enum notify_type type, const OSDiction
 		return r;
 	notification->type = type;
 	notification->matching = value_deep_copy(matching);
-	ids = types[type].existing ? notify_lookup(connection->realm, matching, types[type].state, false) :
-				     value_array_new();
+	ids = types[type].existing
+		      ? notify_lookup(connection->realm, matching, types[type].state, false)
+		      : value_array_new();
 	if (!ids || !notification->matching) {
 		notification_free(connection, notification);
 		return -ENOMEM;
@@ -245,8 +249,9 @@ notify_remove_all(struct connection *connection)
  * Telling
  */
 
-/* A connection that cannot take more is closed by connection_may_send(), which ends its notifications and its clients: their
- * termination would tell others while lists are walked, so that is left to the end of the turn. */
+/* A connection that cannot take more is closed by connection_may_send(), which ends its
+ * notifications and its clients: their termination would tell others while lists are walked, so
+ * that is left to the end of the turn. */
 void
 notify_entry(struct realm *realm, enum notify_type type, struct entry *entry)
 {
@@ -268,7 +273,8 @@ notify_entry(struct realm *realm, enum notify_type type, struct entry *entry)
 					return;
 				}
 			}
-			ADXObserver_Matched((ADXObserver *)notification->observer, notification->token, ids);
+			ADXObserver_Matched((ADXObserver *)notification->observer,
+					    notification->token, ids);
 		}
 	}
 	value_unref(ids);
@@ -277,7 +283,8 @@ notify_entry(struct realm *realm, enum notify_type type, struct entry *entry)
 void
 notify_message(struct realm *realm, struct entry *entry, uint32_t message, uint64_t argument)
 {
-	enum interest wanted = message == MESSAGE_BUSY_STATE_CHANGE ? INTEREST_BUSY : INTEREST_GENERAL;
+	enum interest wanted =
+		message == MESSAGE_BUSY_STATE_CHANGE ? INTEREST_BUSY : INTEREST_GENERAL;
 	static const uint8_t no_data[64];
 	struct notification *notification;
 	struct connection *connection;
@@ -288,8 +295,9 @@ notify_message(struct realm *realm, struct entry *entry, uint32_t message, uint6
 				continue;
 			if (!connection_may_send(connection))
 				break;
-			ADXObserver_Message((ADXObserver *)notification->observer, notification->token,
-					    entry->id, message, argument, no_data, 0);
+			ADXObserver_Message((ADXObserver *)notification->observer,
+					    notification->token, entry->id, message, argument,
+					    no_data, 0);
 		}
 	}
 }
@@ -302,6 +310,7 @@ notify_forget(struct realm *realm, const struct entry *entry)
 
 	ADXI_LIST_EACH(connection, &realm->connections, link)
 		ADXI_LIST_EACH_SAFE(notification, next, &connection->notifications, link)
-			if (notification->interest != INTEREST_NONE && notification->entry_id == entry->id)
+			if (notification->interest != INTEREST_NONE &&
+			    notification->entry_id == entry->id)
 				notification_free(connection, notification);
 }

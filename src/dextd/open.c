@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* IOServiceOpen: check, NewUserClient, introduction, answer. The opening lives until its driver's process has answered
- * or died; who asked may be gone by then. */
+/* IOServiceOpen: check, NewUserClient, introduction, answer. The opening lives until its driver's
+ * process has answered or died; who asked may be gone by then. */
 
 #include <errno.h>
 #include <limits.h>
@@ -20,14 +20,14 @@
 #include "base/log.h"
 
 struct opening {
-	struct adxi_list link;         /* in realm->openings */
-	struct realm *realm;           /* borrowed */
-	struct connection *connection; /* borrowed; NULL: gone */
-	struct service *service;       /* owned reference: what is opened */
-	struct OSReply *reply;         /* owned */
+	struct adxi_list link;           /* in realm->openings */
+	struct realm *realm;             /* borrowed */
+	struct connection *connection;   /* borrowed; NULL: gone */
+	struct service *service;         /* owned reference: what is opened */
+	struct OSReply *reply;           /* owned */
 	struct adxi_endpoint client_end; /* owned: the client's end of the direct channel */
 	uint64_t client_id;
-	OSDictionary *info;            /* owned reference */
+	OSDictionary *info; /* owned reference */
 };
 
 static void
@@ -51,7 +51,8 @@ opening_end(struct opening *opening, IOReturn status)
 	} else if (client) {
 		service_terminate(client);
 	}
-	ADXRegistry_Open_Reply(opening->reply, status, status == kIOReturnSuccess ? opening->client_id : 0,
+	ADXRegistry_Open_Reply(opening->reply, status,
+			       status == kIOReturnSuccess ? opening->client_id : 0,
 			       (ADXEndpoint *)endpoint);
 	value_unref(endpoint);
 	adxi_list_remove(&opening->link);
@@ -102,9 +103,10 @@ check_client(const struct opening *opening, const struct service *client)
 
 	if (!client || client->server != service->server || client->kind != SERVICE_USER_CLIENT ||
 	    client->opener || entry_parent(client->entry, PLANE_SERVICE) != service->entry) {
-		adxi_tell(ADXI_RULE_SRV004, "process %d of %s answered NewUserClient of %s with entry 0x%llx",
-			  (int)service->server->pid, service->server->name, entry_text(service->entry),
-			  (unsigned long long)opening->client_id);
+		adxi_tell(ADXI_RULE_SRV004,
+			  "process %d of %s answered NewUserClient of %s with entry 0x%llx",
+			  (int)service->server->pid, service->server->name,
+			  entry_text(service->entry), (unsigned long long)opening->client_id);
 		return kIOReturnUnsupported;
 	}
 	return kIOReturnSuccess;
@@ -145,7 +147,8 @@ new_user_client_done(void *context, IOReturn status, uint64_t client_id)
 		opening_end(opening, status);
 		return;
 	}
-	value_set_cstr(client->entry->base, "IOUserClientCreator", creator(opening, text, sizeof text));
+	value_set_cstr(client->entry->base, "IOUserClientCreator",
+		       creator(opening, text, sizeof text));
 	introduce(opening);
 }
 
@@ -154,8 +157,8 @@ new_user_client_done(void *context, IOReturn status, uint64_t client_id)
  */
 
 #define DRIVERKIT "com.apple.developer.driverkit."
-#define DECLARED  "IOUserClientEntitlementsDeclared" /* ours, among a client's entitlements: it has some */
-
+#define DECLARED                                                                                   \
+	"IOUserClientEntitlementsDeclared" /* ours, among a client's entitlements: it has some */
 
 static bool
 is_id(void *context, const OSObject *value)
@@ -165,8 +168,8 @@ is_id(void *context, const OSObject *value)
 	return text && !strcmp(text, id);
 }
 
-/* In strict mode what macOS asks for; before anything was made. Where neither side declares any entitlements there is
- * nothing to hold against the client: it is told and let in. */
+/* In strict mode what macOS asks for; before anything was made. Where neither side declares any
+ * entitlements there is nothing to hold against the client: it is told and let in. */
 static bool
 entitlements_allow(const struct connection *connection, const struct service *service,
 		   const OSDictionary *entitlements)
@@ -179,35 +182,41 @@ entitlements_allow(const struct connection *connection, const struct service *se
 		return true;
 	if (!own && !value_is_true(value_get(entitlements, DECLARED))) {
 		adxi_tell(ADXI_RULE_T62,
-			  "neither pid %d nor %s declares entitlements (PROGRAM.entitlements, Entitlements.plist in the bundle); it may open it",
+			  "neither pid %d nor %s declares entitlements (PROGRAM.entitlements, "
+			  "Entitlements.plist in the bundle); it may open it",
 			  connection->pid, id ? id : entry_text(service->entry));
 		return true;
 	}
-	return id && value_each_member(value_get(entitlements, DRIVERKIT "userclient-access"), is_id, (void *)id);
+	return id && value_each_member(value_get(entitlements, DRIVERKIT "userclient-access"),
+				       is_id, (void *)id);
 }
 
 static IOReturn
-check_access(const struct connection *connection, const struct service *service, const OSDictionary *entitlements)
+check_access(const struct connection *connection, const struct service *service,
+	     const OSDictionary *entitlements)
 {
 	const char *wanted = entry_property_cstr(service->entry, "IOUserClientEntitlements");
 	const struct realm *realm = connection->realm;
 
 	if (!connection_is_owner(connection) && !realm->config.open_to_all) {
 		realm_log(connection->realm, service->server,
-			  "pid %d (user %u) may not open %s: only user %u and root may, unless dextd runs with --open-to everyone",
-			  connection->pid, connection->uid, entry_text(service->entry), (unsigned)geteuid());
+			  "pid %d (user %u) may not open %s: only user %u and root may, unless "
+			  "dextd runs with --open-to everyone",
+			  connection->pid, connection->uid, entry_text(service->entry),
+			  (unsigned)geteuid());
 		return kIOReturnNotPermitted;
 	}
 	if (!realm->config.strict)
 		return kIOReturnSuccess;
 	if (!entitlements_allow(connection, service, entitlements)) {
-		adxi_tell(ADXI_RULE_T62, "pid %d has no " DRIVERKIT "userclient-access for %s", connection->pid,
+		adxi_tell(ADXI_RULE_T62, "pid %d has no " DRIVERKIT "userclient-access for %s",
+			  connection->pid,
 			  entry_property_cstr(service->entry, "CFBundleIdentifier"));
 		return kIOReturnNotPermitted;
 	}
 	if (wanted && !value_is_true(value_get(entitlements, wanted))) {
-		adxi_tell(ADXI_RULE_T62, "pid %d has no entitlement %s, which %s asks for", connection->pid, wanted,
-			  entry_text(service->entry));
+		adxi_tell(ADXI_RULE_T62, "pid %d has no entitlement %s, which %s asks for",
+			  connection->pid, wanted, entry_text(service->entry));
 		return kIOReturnNotPrivileged;
 	}
 	return kIOReturnSuccess;
@@ -240,7 +249,8 @@ client_info(const struct connection *connection, const OSDictionary *info)
 	OSDictionary *copy = info ? value_deep_copy(info) : value_dict_new();
 
 	/* What the client says of itself, with what is known of it. */
-	if (value_set_u64(copy, "pid", (uint64_t)connection->pid) && value_set_u64(copy, "uid", connection->uid))
+	if (value_set_u64(copy, "pid", (uint64_t)connection->pid) &&
+	    value_set_u64(copy, "uid", connection->uid))
 		return copy;
 	return value_unref(copy);
 }
@@ -282,8 +292,8 @@ client_entitlements(const struct connection *connection, const OSDictionary *inf
 }
 
 void
-open_begin(struct connection *connection, uint64_t entry_id, uint32_t type, const OSDictionary *info,
-	   struct OSReply *reply)
+open_begin(struct connection *connection, uint64_t entry_id, uint32_t type,
+	   const OSDictionary *info, struct OSReply *reply)
 {
 	value_auto OSDictionary *entitlements = NULL;
 	struct opening *opening = NULL;
@@ -296,7 +306,8 @@ open_begin(struct connection *connection, uint64_t entry_id, uint32_t type, cons
 		status = kIOReturnBadArgument;
 	if (status == kIOReturnSuccess) {
 		entitlements = client_entitlements(connection, info);
-		status = entitlements ? check_access(connection, service, entitlements) : kIOReturnNoMemory;
+		status = entitlements ? check_access(connection, service, entitlements)
+				      : kIOReturnNoMemory;
 	}
 	host = status == kIOReturnSuccess ? server_host(service->server) : NULL;
 	if (status == kIOReturnSuccess && !host)
@@ -320,7 +331,8 @@ open_begin(struct connection *connection, uint64_t entry_id, uint32_t type, cons
 	opening->client_end = ADXI_ENDPOINT_NONE;
 	service->n_openings++;
 	adxi_list_append(&connection->realm->openings, &opening->link);
-	status = ADXHost_NewUserClient_Async(host, entry_id, type, entitlements, new_user_client_done, opening);
+	status = ADXHost_NewUserClient_Async(host, entry_id, type, entitlements,
+					     new_user_client_done, opening);
 	if (status != kIOReturnSuccess)
 		opening_end(opening, status);
 }

@@ -13,7 +13,7 @@
 
 #include "dextd/plistfile.h"
 
-#define PLISTFILE_MAX (4u << 20)
+#define PLISTFILE_MAX       (4u << 20)
 #define PLISTFILE_DEPTH_MAX 32
 
 struct conversion {
@@ -108,8 +108,8 @@ convert(struct conversion *conversion, plist_t node)
 		if (conversion->depth == PLISTFILE_DEPTH_MAX)
 			return cannot(conversion, "containers that are nested too deeply");
 		conversion->depth++;
-		value = plist_get_node_type(node) == PLIST_DICT ? convert_dict(conversion, node) :
-								  convert_array(conversion, node);
+		value = plist_get_node_type(node) == PLIST_DICT ? convert_dict(conversion, node)
+								: convert_array(conversion, node);
 		conversion->depth--;
 		return value;
 	case PLIST_REAL:
@@ -173,8 +173,9 @@ plistfile_read(const char *path, OSDictionary **ret_dict, char *reterr_why, size
 	}
 	plist_from_memory(data, len, &plist);
 	if (!plist || plist_get_node_type(plist) != PLIST_DICT) {
-		(void)snprintf(reterr_why, why_size, plist ? "holds no dictionary at its top" :
-							     "is no property list (plutil -lint says where)");
+		(void)snprintf(reterr_why, why_size,
+			       plist ? "holds no dictionary at its top"
+				     : "is no property list (plutil -lint says where)");
 		plist_free(plist);
 		return -EINVAL;
 	}

@@ -123,12 +123,14 @@ ADXRegistry_CopyMatching_Impl(ADXRegistry *self, OSDictionary *matching, OSArray
 	CONNECTION(self, connection);
 	if (!value_is_storable(matching, MATCHING_VALUES_MAX))
 		return kIOReturnBadArgument;
-	*entryIDs = notify_lookup(connection->realm, matching, ENTRY_REGISTERED | ENTRY_MATCHED, true);
+	*entryIDs =
+		notify_lookup(connection->realm, matching, ENTRY_REGISTERED | ENTRY_MATCHED, true);
 	return *entryIDs ? kIOReturnSuccess : kIOReturnNoMemory;
 }
 
 kern_return_t
-ADXRegistry_MatchEntry_Impl(ADXRegistry *self, uint64_t entryID, OSDictionary *matching, bool *matches)
+ADXRegistry_MatchEntry_Impl(ADXRegistry *self, uint64_t entryID, OSDictionary *matching,
+			    bool *matches)
 {
 	struct entry *entry;
 
@@ -146,15 +148,18 @@ protocol_entry_dict(const struct entry *entry)
 	OSDictionary *dict = value_dict_new();
 	bool done;
 
-	done = value_set_u64(dict, "id", entry->id) && value_set_cstr(dict, "class", entry_class(entry)) &&
-	       value_set(dict, "classes", entry->classes) && value_set_cstr(dict, "name", entry->name) &&
+	done = value_set_u64(dict, "id", entry->id) &&
+	       value_set_cstr(dict, "class", entry_class(entry)) &&
+	       value_set(dict, "classes", entry->classes) &&
+	       value_set_cstr(dict, "name", entry->name) &&
 	       value_set_cstr(dict, "location", entry->location) &&
 	       value_set_cstr(dict, "userClass", entry_property_cstr(entry, "IOUserClass")) &&
 	       value_set_cstr(dict, "bundle", entry_property_cstr(entry, "CFBundleIdentifier")) &&
 	       value_set_bool(dict, "registered", entry->state & ENTRY_REGISTERED) &&
 	       value_set_bool(dict, "matched", entry->state & ENTRY_MATCHED) &&
 	       value_set_bool(dict, "inactive", entry->state & ENTRY_INACTIVE) &&
-	       value_set_u64(dict, "busy", entry->busy) && value_set_u64(dict, "retain", entry->n_ref);
+	       value_set_u64(dict, "busy", entry->busy) &&
+	       value_set_u64(dict, "retain", entry->n_ref);
 	if (done && service)
 		done = value_set_u64(dict, "server", (uint64_t)service->server->pid) &&
 		       value_set_cstr(dict, "serverName", service->server->name) &&
@@ -202,8 +207,8 @@ property_keys(const struct entry *entry)
 }
 
 kern_return_t
-ADXRegistry_CopyProperty_Impl(ADXRegistry *self, uint64_t entryID, OSString *name, const ADXName plane,
-			      uint32_t options, OSContainer **property)
+ADXRegistry_CopyProperty_Impl(ADXRegistry *self, uint64_t entryID, OSString *name,
+			      const ADXName plane, uint32_t options, OSContainer **property)
 {
 	const char *key = value_cstr(name);
 	const OSObject *value;
@@ -230,8 +235,8 @@ ADXRegistry_CopyProperty_Impl(ADXRegistry *self, uint64_t entryID, OSString *nam
 }
 
 kern_return_t
-ADXRegistry_CopyRelatives_Impl(ADXRegistry *self, uint64_t entryID, const ADXName plane, uint32_t direction,
-			       OSArray **entryIDs)
+ADXRegistry_CopyRelatives_Impl(ADXRegistry *self, uint64_t entryID, const ADXName plane,
+			       uint32_t direction, OSArray **entryIDs)
 {
 	value_auto OSArray *ids = value_array_new();
 	const struct entry *child, *parent;
@@ -342,8 +347,9 @@ ADXRegistry_SetProperties_Impl(ADXRegistry *self, uint64_t entryID, OSDictionary
 	check.allowed = entry_property(entry, "IORegistryEntryAllowableSetProperties");
 	if (check.allowed && value_each(properties, is_refused, &check))
 		return kIOReturnNotPermitted;
-	host = entry->service && entry->service->state == SERVICE_RUNNING ? server_host(entry->service->server) :
-									    NULL;
+	host = entry->service && entry->service->state == SERVICE_RUNNING
+		       ? server_host(entry->service->server)
+		       : NULL;
 	if (!host)
 		return kIOReturnUnsupported;
 	reply = OSReplyDefer();
@@ -369,21 +375,21 @@ ADXRegistry_AddNotification_Impl(ADXRegistry *self, const ADXName type, OSDictio
 		return kIOReturnUnsupported;
 	if (!value_is_storable(matching, MATCHING_VALUES_MAX))
 		return kIOReturnBadArgument;
-	return from_errno(notify_add(connection, (enum notify_type)kind, matching, (OSMetaClassBase *)observer,
-				     token, entryIDs));
+	return from_errno(notify_add(connection, (enum notify_type)kind, matching,
+				     (OSMetaClassBase *)observer, token, entryIDs));
 }
 
 kern_return_t
-ADXRegistry_AddInterest_Impl(ADXRegistry *self, uint64_t entryID, const ADXName type, ADXObserver *observer,
-			     uint64_t token)
+ADXRegistry_AddInterest_Impl(ADXRegistry *self, uint64_t entryID, const ADXName type,
+			     ADXObserver *observer, uint64_t token)
 {
 	struct entry *entry;
 
 	ENTRY(self, entryID, entry);
 	if (!entry_conforms(entry, "IOService"))
 		return kIOReturnBadArgument;
-	return from_errno(notify_add_interest(self->ivars->connection, entry, type, (OSMetaClassBase *)observer,
-					      token));
+	return from_errno(notify_add_interest(self->ivars->connection, entry, type,
+					      (OSMetaClassBase *)observer, token));
 }
 
 kern_return_t
@@ -400,8 +406,8 @@ ADXRegistry_RemoveNotification_Impl(ADXRegistry *self, uint64_t token)
  */
 
 kern_return_t
-ADXRegistry_Open_Impl(ADXRegistry *self, uint64_t entryID, uint32_t type, OSDictionary *info, uint64_t *clientID,
-		      ADXEndpoint **endpoint)
+ADXRegistry_Open_Impl(ADXRegistry *self, uint64_t entryID, uint32_t type, OSDictionary *info,
+		      uint64_t *clientID, ADXEndpoint **endpoint)
 {
 	struct connection *connection;
 
@@ -420,8 +426,9 @@ ADXRegistry_Close_Impl(ADXRegistry *self, uint64_t clientID)
 	client = service_find(connection->realm, clientID);
 	if (!client) {
 		/* Gone already: closing twice is no error. */
-		return registry_was_used(connection->realm->registry, clientID) ? kIOReturnSuccess :
-										  kIOReturnBadArgument;
+		return registry_was_used(connection->realm->registry, clientID)
+			       ? kIOReturnSuccess
+			       : kIOReturnBadArgument;
 	}
 	if (client->kind != SERVICE_USER_CLIENT)
 		return kIOReturnBadArgument;
@@ -469,7 +476,8 @@ ADXRegistry_CheckIn_Impl(ADXRegistry *self, const ADXName token, ADXHost *host, 
 	CONNECTION(self, connection);
 	r = server_check_in(connection, token, (OSMetaClassBase *)host, &found);
 	if (r == -EACCES) {
-		adxi_tell(ADXI_RULE_SRV004, "pid %d checks in with a token that is not its own", connection->pid);
+		adxi_tell(ADXI_RULE_SRV004, "pid %d checks in with a token that is not its own",
+			  connection->pid);
 		return kIOReturnBadArgument;
 	}
 	if (r < 0)
@@ -490,7 +498,8 @@ ADXRegistry_CheckIn_Impl(ADXRegistry *self, const ADXName token, ADXHost *host, 
  */
 
 kern_return_t
-ADXRegistry_LoadBundle_Impl(ADXRegistry *self, OSString *path, OSString **bundleID, OSArray **problems)
+ADXRegistry_LoadBundle_Impl(ADXRegistry *self, OSString *path, OSString **bundleID,
+			    OSArray **problems)
 {
 	struct connection *connection;
 	const char *id = NULL;
@@ -517,7 +526,9 @@ ADXRegistry_UnloadBundle_Impl(ADXRegistry *self, OSString *bundleID)
 
 	CONNECTION(self, connection);
 	OWNER(connection);
-	bundle = value_cstr(bundleID) ? catalogue_find(connection->realm->catalogue, value_cstr(bundleID)) : NULL;
+	bundle = value_cstr(bundleID)
+			 ? catalogue_find(connection->realm->catalogue, value_cstr(bundleID))
+			 : NULL;
 	if (!bundle)
 		return kIOReturnNotFound;
 	bundle_ref(bundle);
@@ -548,7 +559,8 @@ ADXRegistry_CopyServers_Impl(ADXRegistry *self, OSArray **servers)
 }
 
 kern_return_t
-ADXRegistry_AttachDevice_Impl(ADXRegistry *self, OSString *what, uint64_t *entryID, OSString **problem)
+ADXRegistry_AttachDevice_Impl(ADXRegistry *self, OSString *what, uint64_t *entryID,
+			      OSString **problem)
 {
 	struct connection *connection;
 
@@ -574,13 +586,15 @@ ADXRegistry_DetachDevice_Impl(ADXRegistry *self, OSString *what, OSString **prob
 }
 
 kern_return_t
-ADXRegistry_CopyLog_Impl(ADXRegistry *self, uint64_t after, OSString *filter, OSArray **lines, uint64_t *next)
+ADXRegistry_CopyLog_Impl(ADXRegistry *self, uint64_t after, OSString *filter, OSArray **lines,
+			 uint64_t *next)
 {
 	struct connection *connection;
 
 	CONNECTION(self, connection);
 	OWNER(connection);
-	*lines = journal_copy(connection->realm->journal, after, value_cstr(filter), LOG_LINES_MAX, next);
+	*lines = journal_copy(connection->realm->journal, after, value_cstr(filter), LOG_LINES_MAX,
+			      next);
 	return *lines ? kIOReturnSuccess : kIOReturnNoMemory;
 }
 
@@ -594,7 +608,8 @@ ADXRegistry_Log_Impl(ADXRegistry *self, OSString *rule, OSString *text)
 		return;
 	(void)snprintf(name, sizeof name, "pid %d", connection->pid);
 	journal_add(connection->realm->journal, connection->pid,
-		 connection->server ? connection->server->name : name, value_cstr(rule), value_cstr(text));
+		    connection->server ? connection->server->name : name, value_cstr(rule),
+		    value_cstr(text));
 }
 
 static void

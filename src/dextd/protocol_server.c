@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* ADXServer: what a hosted process may tell about its own entries. One object a process; nothing that it says is taken
- * for more than the entries that it hosts. */
+/* ADXServer: what a hosted process may tell about its own entries. One object a process; nothing
+ * that it says is taken for more than the entries that it hosts. */
 
 #include <errno.h>
 #include <inttypes.h>
@@ -63,8 +63,8 @@ own(ADXServer *self, uint64_t entry_id, const char *what, struct service **ret_s
 	if (!service && registry_was_used(server->realm->registry, entry_id))
 		return kIOReturnOffline;
 	server->refusals++;
-	adxi_tell(ADXI_RULE_SRV004, "process %d of %s calls %s for entry 0x%" PRIx64, (int)server->pid,
-		  server->name, what, entry_id);
+	adxi_tell(ADXI_RULE_SRV004, "process %d of %s calls %s for entry 0x%" PRIx64,
+		  (int)server->pid, server->name, what, entry_id);
 	return kIOReturnNotPermitted;
 }
 
@@ -96,8 +96,9 @@ too_much(struct server *server, const char *what)
 }
 
 kern_return_t
-ADXServer_Publish_Impl(ADXServer *self, uint64_t providerID, OSArray *classes, OSString *userClass, OSString *name,
-		       OSString *location, OSDictionary *properties, uint64_t *entryID)
+ADXServer_Publish_Impl(ADXServer *self, uint64_t providerID, OSArray *classes, OSString *userClass,
+		       OSString *name, OSString *location, OSDictionary *properties,
+		       uint64_t *entryID)
 {
 	value_auto OSArray *names = NULL;
 	struct service *service = NULL;
@@ -116,12 +117,15 @@ ADXServer_Publish_Impl(ADXServer *self, uint64_t providerID, OSArray *classes, O
 	if (server->n_services >= SERVER_ENTRIES_MAX)
 		return too_much(server, "it has 4096 entries");
 	if (properties && !value_is_storable(properties, PROPERTY_VALUES_MAX))
-		return too_much(server, "an entry's properties are too many or of no property type");
-	/* Of what Create() makes, the classes of the system's side follow from IOClass where it is known here. */
+		return too_much(server,
+				"an entry's properties are too many or of no property type");
+	/* Of what Create() makes, the classes of the system's side follow from IOClass where it is
+	 * known here. */
 	class_name = userClass ? value_get_cstr(properties, "IOClass") : NULL;
-	names = class_name && class_name_is_known(class_name) ? class_names_new(class_name) : value_ref(classes);
-	r = service_publish(server, parent, names, value_cstr(userClass), value_cstr(name), value_cstr(location),
-			    properties, &service);
+	names = class_name && class_name_is_known(class_name) ? class_names_new(class_name)
+							      : value_ref(classes);
+	r = service_publish(server, parent, names, value_cstr(userClass), value_cstr(name),
+			    value_cstr(location), properties, &service);
 	if (r < 0)
 		return r == -ENOMEM ? kIOReturnNoMemory : kIOReturnBadArgument;
 	*entryID = service->entry->id;
@@ -165,7 +169,8 @@ ADXServer_SetProperties_Impl(ADXServer *self, uint64_t entryID, OSDictionary *pr
 		return kIOReturnBadArgument;
 	if (value_count(service->entry->set) + value_count(properties) > SERVER_ENTRIES_MAX)
 		return too_much(service->server, "an entry has 4096 properties");
-	return entry_merge_set(service->entry, properties) < 0 ? kIOReturnNoMemory : kIOReturnSuccess;
+	return entry_merge_set(service->entry, properties) < 0 ? kIOReturnNoMemory
+							       : kIOReturnSuccess;
 }
 
 kern_return_t
@@ -178,7 +183,8 @@ ADXServer_RemoveProperty_Impl(ADXServer *self, uint64_t entryID, OSString *name)
 		return status;
 	if (!value_cstr(name))
 		return kIOReturnUnsupported;
-	return entry_remove_set(service->entry, value_cstr(name)) < 0 ? kIOReturnNotFound : kIOReturnSuccess;
+	return entry_remove_set(service->entry, value_cstr(name)) < 0 ? kIOReturnNotFound
+								      : kIOReturnSuccess;
 }
 
 kern_return_t
@@ -189,7 +195,8 @@ ADXServer_AdjustBusy_Impl(ADXServer *self, uint64_t entryID, int32_t delta)
 
 	if (status != kIOReturnSuccess)
 		return status;
-	return entry_adjust_busy(service->entry, delta) < 0 ? kIOReturnBadArgument : kIOReturnSuccess;
+	return entry_adjust_busy(service->entry, delta) < 0 ? kIOReturnBadArgument
+							    : kIOReturnSuccess;
 }
 
 kern_return_t
@@ -252,7 +259,8 @@ ADXServer_SetOpen_Impl(ADXServer *self, uint64_t entryID, uint64_t clientID, boo
 }
 
 void
-ADXServer_MessageClients_Impl(ADXServer *self, uint64_t entryID, uint32_t messageType, uint64_t argument)
+ADXServer_MessageClients_Impl(ADXServer *self, uint64_t entryID, uint32_t messageType,
+			      uint64_t argument)
 {
 	struct service *service;
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Matching of drivers for one provider.
  *
- *   pass: candidates, best first --> one attempt a category, in parallel --> started, or the next of the category
- *         all attempts ended --> matched
- *   crash: relaunch after a while, the category stays taken --> pass for that personality alone
+ *   pass: candidates, best first --> one attempt a category, in parallel --> started, or the next
+ * of the category all attempts ended --> matched crash: relaunch after a while, the category stays
+ * taken --> pass for that personality alone
  */
 
 #include <errno.h>
@@ -23,32 +23,32 @@
 
 /* One category in a pass. */
 struct attempt {
-	struct adxi_list link;        /* in provider->attempts */
-	const char *category;         /* borrowed from the candidates' personalities */
-	size_t next;                  /* candidate to try after this one */
-	struct personality *trying;   /* borrowed */
+	struct adxi_list link;      /* in provider->attempts */
+	const char *category;       /* borrowed from the candidates' personalities */
+	size_t next;                /* candidate to try after this one */
+	struct personality *trying; /* borrowed */
 };
 
 /* What crashed on this provider. */
 struct relaunch {
-	struct adxi_list link;           /* in provider->relaunches */
-	struct provider *provider;       /* borrowed */
-	struct personality *personality; /* owned reference */
+	struct adxi_list link;             /* in provider->relaunches */
+	struct provider *provider;         /* borrowed */
+	struct personality *personality;   /* owned reference */
 	uint64_t crashes_ns[CRASHES_KEPT]; /* the last ones, by n_crashes modulo */
 	unsigned n_crashes;
-	struct adxi_source *timer;       /* owned; set: the category is taken, the provider busy */
+	struct adxi_source *timer; /* owned; set: the category is taken, the provider busy */
 	bool quarantined;
 };
 
 struct provider {
-	struct realm *realm;             /* borrowed */
-	struct entry *entry;             /* borrowed: it owns this */
+	struct realm *realm; /* borrowed */
+	struct entry *entry; /* borrowed: it owns this */
 	struct adxi_list attempts;
 	struct adxi_list relaunches;
-	struct candidate *candidates;    /* owned, each with a reference to its personality */
+	struct candidate *candidates; /* owned, each with a reference to its personality */
 	size_t n_candidates;
 	bool passing;
-	bool beginning;                  /* attempts are being made: the pass cannot end yet */
+	bool beginning; /* attempts are being made: the pass cannot end yet */
 	bool again;
 };
 
@@ -188,7 +188,8 @@ pass_done(struct provider *provider)
 	entry_unref(entry);
 }
 
-/* On hardware IOResourceMatch waits for a resource. Only IOKit is ever published here, so that waiting would be for ever. */
+/* On hardware IOResourceMatch waits for a resource. Only IOKit is ever published here, so that
+ * waiting would be for ever. */
 static bool
 resource_is_there(const struct provider *provider, const struct personality *personality)
 {
@@ -197,8 +198,9 @@ resource_is_there(const struct provider *provider, const struct personality *per
 	if (!resource || entry_conforms(provider->entry, "IOUserResources") ||
 	    entry_property(registry_user_resources(provider->realm->registry), resource))
 		return true;
-	adxi_tell(ADXI_RULE_T56, "personality '%s' of %s waits on %s for the resource '%s'", personality->name,
-		  personality->bundle->id, entry_text(provider->entry), resource);
+	adxi_tell(ADXI_RULE_T56, "personality '%s' of %s waits on %s for the resource '%s'",
+		  personality->name, personality->bundle->id, entry_text(provider->entry),
+		  resource);
 	return false;
 }
 
@@ -213,8 +215,9 @@ attempt_next(struct provider *provider, struct attempt *attempt)
 	while (attempt->next < provider->n_candidates) {
 		personality = provider->candidates[attempt->next++].personality;
 		relaunch = find_relaunch(provider, personality);
-		if (strcmp(personality->category, attempt->category) || !personality->bundle->loaded ||
-		    (relaunch && relaunch->quarantined) || !resource_is_there(provider, personality))
+		if (strcmp(personality->category, attempt->category) ||
+		    !personality->bundle->loaded || (relaunch && relaunch->quarantined) ||
+		    !resource_is_there(provider, personality))
 			continue;
 		attempt->trying = personality;
 		r = service_start(provider->entry, personality, provider->realm);
@@ -235,7 +238,8 @@ tell_category_taken(const struct provider *provider, const struct candidate *can
 
 	if (holder->personality == wants || holder->state != SERVICE_RUNNING)
 		return;
-	adxi_tell(ADXI_RULE_T53, "personality '%s' of %s (score %d) waits: category '%s' of %s is held by %s",
+	adxi_tell(ADXI_RULE_T53,
+		  "personality '%s' of %s (score %d) waits: category '%s' of %s is held by %s",
 		  wants->name, wants->bundle->id, candidate->score.score, wants->category,
 		  entry_text(provider->entry), holder->personality->name);
 }
@@ -253,8 +257,8 @@ add_attempt(struct provider *provider, const char *category, size_t first)
 	return 0;
 }
 
-/* Candidates are set: one attempt for each category that is free. An attempt may end inside service_start(), so
- * the pass counts as running until all are made. */
+/* Candidates are set: one attempt for each category that is free. An attempt may end inside
+ * service_start(), so the pass counts as running until all are made. */
 static void
 pass_begin(struct provider *provider)
 {
@@ -289,8 +293,8 @@ pass_begin(struct provider *provider)
 static bool
 may_match(const struct realm *realm, const struct entry *entry)
 {
-	return realm->state == REALM_RUNNING && entry->registry && entry->state & ENTRY_REGISTERED &&
-	       !(entry->state & ENTRY_INACTIVE);
+	return realm->state == REALM_RUNNING && entry->registry &&
+	       entry->state & ENTRY_REGISTERED && !(entry->state & ENTRY_INACTIVE);
 }
 
 void
@@ -314,7 +318,8 @@ provider_match(struct realm *realm, struct entry *entry)
 	for (i = 0; i < n; i++)
 		personality_ref(provider->candidates[i].personality);
 	if (n == 0 && miss.stage >= 2 && entry->service && entry->service->kind == SERVICE_NUB)
-		realm_log(realm, NULL, "%s: no personality fits; nearest: %s", entry_text(entry), miss.text);
+		realm_log(realm, NULL, "%s: no personality fits; nearest: %s", entry_text(entry),
+			  miss.text);
 	pass_begin(provider);
 }
 
@@ -353,7 +358,8 @@ void
 provider_started(struct realm *realm, struct entry *entry, struct service *service, bool ok)
 {
 	struct provider *provider = entry->provider;
-	struct attempt *attempt = provider ? find_attempt(provider, service->personality->category) : NULL;
+	struct attempt *attempt =
+		provider ? find_attempt(provider, service->personality->category) : NULL;
 
 	if (!attempt || attempt->trying != service->personality)
 		return;
@@ -382,7 +388,8 @@ relaunch_now(struct adxi_source *source, void *userdata)
 	} else {
 		provider->candidates = calloc(1, sizeof *provider->candidates);
 		if (provider->candidates) {
-			provider->candidates[0].personality = personality_ref(relaunch->personality);
+			provider->candidates[0].personality =
+				personality_ref(relaunch->personality);
 			provider->n_candidates = 1;
 		}
 		/* When it cannot even start now, the others get their turn. */
@@ -411,7 +418,8 @@ note_crash(struct provider *provider, struct personality *personality)
 	}
 	/* Long peace starts the back-off anew. */
 	if (relaunch->n_crashes &&
-	    now - relaunch->crashes_ns[(relaunch->n_crashes - 1) % CRASHES_KEPT] > config->crash_window_ns)
+	    now - relaunch->crashes_ns[(relaunch->n_crashes - 1) % CRASHES_KEPT] >
+		    config->crash_window_ns)
 		relaunch->n_crashes = 0;
 	relaunch->crashes_ns[relaunch->n_crashes++ % CRASHES_KEPT] = now;
 	if (limit && relaunch->n_crashes >= limit) {
@@ -442,7 +450,8 @@ driver_crashed(struct provider *provider, struct service *service)
 	if (!relaunch)
 		return;
 	if (relaunch->quarantined) {
-		adxi_tell(ADXI_RULE_SRV002, "personality '%s' of %s crashed %u times on %s: not started again",
+		adxi_tell(ADXI_RULE_SRV002,
+			  "personality '%s' of %s crashed %u times on %s: not started again",
 			  service->personality->name, service->personality->bundle->id,
 			  relaunch->n_crashes, entry_text(entry));
 		provider_match(realm, entry);
@@ -455,7 +464,8 @@ driver_crashed(struct provider *provider, struct service *service)
 			  delay / ADXI_NS_PER_MS);
 	value_set_u64(entry->base, "IORematchCount", relaunch->n_crashes - 1);
 	entry_adjust_busy(entry, 1);
-	if (adxi_loop_add_timer(realm->loop, adxi_deadline_ns(delay), relaunch_now, relaunch, &relaunch->timer) < 0)
+	if (adxi_loop_add_timer(realm->loop, adxi_deadline_ns(delay), relaunch_now, relaunch,
+				&relaunch->timer) < 0)
 		entry_adjust_busy(entry, -1);
 }
 
@@ -463,7 +473,8 @@ void
 provider_driver_gone(struct realm *realm, struct entry *entry, struct service *service)
 {
 	struct provider *provider = provider_get(realm, entry);
-	struct attempt *attempt = provider ? find_attempt(provider, service->personality->category) : NULL;
+	struct attempt *attempt =
+		provider ? find_attempt(provider, service->personality->category) : NULL;
 
 	if (attempt && attempt->trying == service->personality) {
 		provider_started(realm, entry, service, false);

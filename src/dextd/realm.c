@@ -15,9 +15,9 @@
 #include "base/log.h"
 
 #define MESSAGE_BUSY_STATE_CHANGE 0xe0000120u /* kIOMessageServiceBusyStateChange */
-#define JOURNAL_LINES 8192u
-#define JOURNAL_BYTES (2u << 20)
-#define END_NS (5 * ADXI_NS_PER_S)
+#define JOURNAL_LINES             8192u
+#define JOURNAL_BYTES             (2u << 20)
+#define END_NS                    (5 * ADXI_NS_PER_S)
 
 const struct realm_config realm_config_default = {
 	.socket_mode = 0600,
@@ -39,7 +39,8 @@ realm_log(struct realm *realm, const struct server *server, const char *fmt, ...
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
-	journal_add(realm->journal, server ? (int)server->pid : 0, server ? server->name : "dextd", "", text);
+	journal_add(realm->journal, server ? (int)server->pid : 0, server ? server->name : "dextd",
+		    "", text);
 }
 
 static void
@@ -59,7 +60,8 @@ check_quiet(void *userdata)
 	wait_check(realm);
 }
 
-/* Counts touch 0 for a moment while one reason to be busy takes over from another: who waits is told at the end of the turn. */
+/* Counts touch 0 for a moment while one reason to be busy takes over from another: who waits is
+ * told at the end of the turn. */
 static void
 busy_changed(void *userdata, struct entry *entry, bool busy)
 {
@@ -99,7 +101,8 @@ realm_new(const struct realm_config *config, struct adxi_loop *loop, struct real
 		realm_free(realm);
 		return r;
 	}
-	value_set_cstr(registry_root(realm->registry)->base, "IOKitBuildVersion", "Ambidext " AMBIDEXT_VERSION);
+	value_set_cstr(registry_root(realm->registry)->base, "IOKitBuildVersion",
+		       "Ambidext " AMBIDEXT_VERSION);
 	adxi_tell_set_sink(told, realm);
 	*ret_realm = realm;
 	return 0;
@@ -152,8 +155,8 @@ realm_load(struct realm *realm, const char *path, OSArray *problems, const char 
 	r = catalogue_add(realm->catalogue, bundle, problems);
 	if (r == 0) {
 		*ret_id = bundle->id;
-		realm_log(realm, NULL, "%s %s %s, version %s", old ? "replaced" : "loaded", bundle->id, bundle->path,
-			  bundle->version ? bundle->version : "?");
+		realm_log(realm, NULL, "%s %s %s, version %s", old ? "replaced" : "loaded",
+			  bundle->id, bundle->path, bundle->version ? bundle->version : "?");
 		provider_match_all(realm);
 	}
 	bundle_unref(bundle);
@@ -203,7 +206,8 @@ static OSDictionary *
 bundle_dict(struct realm *realm, const struct bundle *bundle)
 {
 	OSDictionary *dict = value_dict_new();
-	OSArray *personalities = value_array_new(), *services = value_array_new(), *quarantine = value_array_new();
+	OSArray *personalities = value_array_new(), *services = value_array_new(),
+		*quarantine = value_array_new();
 	const struct personality *personality;
 	const struct service *service;
 
@@ -317,7 +321,8 @@ realm_end(struct realm *realm)
 		return;
 	realm->state = REALM_ENDING;
 	realm_log(realm, NULL, "the realm ends");
-	if (adxi_loop_add_timer(realm->loop, adxi_deadline_ns(END_NS), kill_all, realm, &realm->end_timer) < 0)
+	if (adxi_loop_add_timer(realm->loop, adxi_deadline_ns(END_NS), kill_all, realm,
+				&realm->end_timer) < 0)
 		kill_all(NULL, realm);
 	while ((service = next_active(realm)))
 		service_terminate(service);

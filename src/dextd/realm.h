@@ -6,14 +6,16 @@
  * @file dextd/realm.h
  * @brief A realm: everything that one dextd keeps, and how its parts hang together.
  *
- *   realm -- registry -- entry -- service (its life) -- server (its process) -- connection (its control channel)
- *         |                   `-- provider (matching of drivers for it)
+ *   realm -- registry -- entry -- service (its life) -- server (its process) -- connection (its
+ * control channel) |                   `-- provider (matching of drivers for it)
  *         |- catalogue -- bundle -- personality
  *         |- connections: clients, tools and hosted processes, one each; notifications hang on them
- *         `- openings, waits, device calls: requests that are answered when a driver process has answered
+ *         `- openings, waits, device calls: requests that are answered when a driver process has
+ * answered
  *
- * Everything runs on one thread, dextd's loop; nothing here waits for another process. What is asked of a process is
- * answered by a callback, whose context names things by id, since they may be gone by then.
+ * Everything runs on one thread, dextd's loop; nothing here waits for another process. What is
+ * asked of a process is answered by a callback, whose context names things by id, since they may be
+ * gone by then.
  */
 
 #include <signal.h>
@@ -38,17 +40,17 @@ struct provider;
  */
 
 struct realm_config {
-	const char *dir;           /* borrowed; absolute */
-	unsigned socket_mode;      /* 0600 or 0666 */
-	bool open_to_all;          /* users other than ours may open services */
+	const char *dir;      /* borrowed; absolute */
+	unsigned socket_mode; /* 0600 or 0666 */
+	bool open_to_all;     /* users other than ours may open services */
 	bool strict;
-	uint64_t checkin_ns;       /* a launched process checks in within this */
-	uint64_t stop_warning_ns;  /* Stop runs this long: told */
-	uint64_t stop_limit_ns;    /* then the process is killed */
-	uint64_t relaunch_ns;      /* back-off after the second crash; doubles */
-	uint64_t crash_window_ns;  /* crashes within this count ... */
-	unsigned crash_limit;      /* ... and so many of them mean quarantine */
-	uint64_t exit_ns;          /* a process that was told to exit has this long */
+	uint64_t checkin_ns;      /* a launched process checks in within this */
+	uint64_t stop_warning_ns; /* Stop runs this long: told */
+	uint64_t stop_limit_ns;   /* then the process is killed */
+	uint64_t relaunch_ns;     /* back-off after the second crash; doubles */
+	uint64_t crash_window_ns; /* crashes within this count ... */
+	unsigned crash_limit;     /* ... and so many of them mean quarantine */
+	uint64_t exit_ns;         /* a process that was told to exit has this long */
 };
 extern const struct realm_config realm_config_default;
 
@@ -57,11 +59,11 @@ enum realm_state { REALM_RUNNING, REALM_ENDING, REALM_ENDED };
 struct realm {
 	struct realm_config config;
 	enum realm_state state;
-	struct adxi_loop *loop;          /* borrowed */
-	struct registry *registry;       /* owned */
-	struct catalogue *catalogue;     /* owned */
-	struct journal *journal;               /* owned */
-	uint64_t next_peer;              /* connections, servers and openings share these numbers; 0 is none */
+	struct adxi_loop *loop;      /* borrowed */
+	struct registry *registry;   /* owned */
+	struct catalogue *catalogue; /* owned */
+	struct journal *journal;     /* owned */
+	uint64_t next_peer; /* connections, servers and openings share these numbers; 0 is none */
 	struct adxi_list connections;
 	struct adxi_list servers;
 	struct adxi_list host_relaunches;
@@ -70,8 +72,8 @@ struct realm {
 	struct adxi_list waits;
 	struct adxi_list device_calls;
 	struct adxi_list unloads;
-	struct adxi_source *end_timer;   /* owned */
-	bool quiet_check;                /* posted */
+	struct adxi_source *end_timer; /* owned */
+	bool quiet_check;              /* posted */
 };
 
 int realm_new(const struct realm_config *config, struct adxi_loop *loop, struct realm **ret_realm);
@@ -83,7 +85,8 @@ void realm_check_end(struct realm *realm);
 /** A line of dextd's own into the ring. */
 void realm_log(struct realm *realm, const struct server *server, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-/** Problems are sentences. 0: loaded (they are warnings), -EINVAL: not. @p ret_id borrowed from the catalogue. */
+/** Problems are sentences. 0: loaded (they are warnings), -EINVAL: not. @p ret_id borrowed from the
+ * catalogue. */
 int realm_load(struct realm *realm, const char *path, OSArray *problems, const char **ret_id);
 /** Bundles and hosts as tools list them. +1, NULL: no memory. */
 OSArray *realm_copy_bundles(struct realm *realm);
@@ -96,24 +99,25 @@ void realm_unload(struct realm *realm, struct bundle *bundle);
  */
 
 struct connection {
-	struct realm *realm;           /* borrowed */
-	struct adxi_list link;         /* in realm->connections */
+	struct realm *realm;   /* borrowed */
+	struct adxi_list link; /* in realm->connections */
 	uint64_t id;
-	struct adxi_channel *channel;  /* owned reference */
-	struct adxi_source *source;    /* owned */
-	OSMetaClassBase *door;         /* owned reference: its ADXRegistry */
-	struct server *server;         /* borrowed: the hosted process behind it, or NULL */
+	struct adxi_channel *channel; /* owned reference */
+	struct adxi_source *source;   /* owned */
+	OSMetaClassBase *door;        /* owned reference: its ADXRegistry */
+	struct server *server;        /* borrowed: the hosted process behind it, or NULL */
 	int pid;
 	unsigned uid;
 	bool dead;
-	bool cut_off;                  /* closes at the end of the turn */
+	bool cut_off; /* closes at the end of the turn */
 	struct adxi_list notifications;
 	size_t n_notifications;
-	struct adxi_list clients;      /* services (user clients) that it opened */
+	struct adxi_list clients; /* services (user clients) that it opened */
 };
 
 /** Serve a socket that a process connected with (taken). */
-int connection_new(struct realm *realm, int socket, struct server *server, struct connection **ret_connection);
+int connection_new(struct realm *realm, int socket, struct server *server,
+		   struct connection **ret_connection);
 /** End it now, with all that hangs on it. Its memory goes at the end of the loop's turn. */
 void connection_close(struct connection *connection);
 /** Whether more may be sent to it; a peer that does not read is cut off here (rule SRV006). */
@@ -129,45 +133,46 @@ struct connection *connection_find(struct realm *realm, uint64_t id);
 enum server_state {
 	SERVER_LAUNCHING, /* until it checks in */
 	SERVER_RUNNING,
-	SERVER_LEAVING,   /* told to exit, or killed */
-	SERVER_DEAD,      /* gone; waits for its status */
+	SERVER_LEAVING, /* told to exit, or killed */
+	SERVER_DEAD,    /* gone; waits for its status */
 	SERVER_STATE_COUNT,
 };
 
 struct server {
 	unsigned n_ref;
-	struct realm *realm;            /* borrowed */
-	struct adxi_list link;          /* in realm->servers */
+	struct realm *realm;   /* borrowed */
+	struct adxi_list link; /* in realm->servers */
 	enum server_state state;
-	uint64_t id;                    /* its peer number */
-	uint64_t tag;                   /* entry that it was launched for; 0: a family host */
-	char *name;                     /* owned: IOUserServerName, or the host's program */
+	uint64_t id;  /* its peer number */
+	uint64_t tag; /* entry that it was launched for; 0: a family host */
+	char *name;   /* owned: IOUserServerName, or the host's program */
 	char token[33];
 	bool is_host;
 	bool one_process;
-	char **argv;                    /* owned */
-	struct bundle *bundle;          /* owned reference, or NULL */
-	pid_t pid;                      /* also its process group; 0: reaped */
-	struct connection *connection;  /* borrowed; NULL: not yet, or gone */
-	OSMetaClassBase *host;          /* owned reference: proxy of its ADXHost */
-	OSMetaClassBase *object;        /* owned reference: the ADXServer that it calls */
-	struct adxi_source *child;      /* owned */
-	struct adxi_source *timer;      /* owned: check-in, then exit */
-	struct adxi_source *output;     /* owned: its stdout and stderr */
-	int output_fd;                  /* borrowed from output */
-	struct line_cutter *cutter;     /* owned */
-	struct adxi_list services;      /* struct service::server_link */
+	char **argv;                   /* owned */
+	struct bundle *bundle;         /* owned reference, or NULL */
+	pid_t pid;                     /* also its process group; 0: reaped */
+	struct connection *connection; /* borrowed; NULL: not yet, or gone */
+	OSMetaClassBase *host;         /* owned reference: proxy of its ADXHost */
+	OSMetaClassBase *object;       /* owned reference: the ADXServer that it calls */
+	struct adxi_source *child;     /* owned */
+	struct adxi_source *timer;     /* owned: check-in, then exit */
+	struct adxi_source *output;    /* owned: its stdout and stderr */
+	int output_fd;                 /* borrowed from output */
+	struct line_cutter *cutter;    /* owned */
+	struct adxi_list services;     /* struct service::server_link */
 	size_t n_services;
-	struct adxi_list pairs;         /* direct channels to hosts of its providers */
-	unsigned n_crashes;             /* hosts: for the back-off */
+	struct adxi_list pairs; /* direct channels to hosts of its providers */
+	unsigned n_crashes;     /* hosts: for the back-off */
 	uint64_t launched_ns;
-	uint64_t refusals;              /* SRV004 */
-	bool killed;                    /* by us, and why is in the log */
-	bool was_leaving;               /* its end was asked for */
+	uint64_t refusals; /* SRV004 */
+	bool killed;       /* by us, and why is in the log */
+	bool was_leaving;  /* its end was asked for */
 };
 
 /** Process for @p personality's service @p tag: one that is shared, or a new one. +1. */
-int server_for_personality(struct realm *realm, struct personality *personality, uint64_t tag, struct server **ret_server);
+int server_for_personality(struct realm *realm, struct personality *personality, uint64_t tag,
+			   struct server **ret_server);
 /** Family host: argv[0] a program. Launched now, and again when it ends. */
 int server_launch_host(struct realm *realm, const char *const *argv, unsigned n_crashes);
 /** Family hosts that wait to be launched again are not. */
@@ -175,7 +180,8 @@ void server_forget_relaunches(struct realm *realm);
 struct server *server_ref(struct server *server);
 struct server *server_unref(struct server *server);
 /** A process says that it is there. -EACCES: not on its connection, or a wrong token. */
-int server_check_in(struct connection *connection, const char *token, OSMetaClassBase *host, struct server **ret_server);
+int server_check_in(struct connection *connection, const char *token, OSMetaClassBase *host,
+		    struct server **ret_server);
 /** Its channel is dead, or it is to be: every service of it crashes. Idempotent. */
 void server_gone(struct server *server);
 /** SIGKILL to its process group. */
@@ -192,14 +198,14 @@ extern struct rlimit server_descriptor_limit;
 
 /* The direct channel between a process and the process of its provider. */
 struct pair {
-	struct adxi_list link;           /* in the user's pairs */
-	uint64_t host_id;                /* server of the provider */
-	struct adxi_endpoint pending;    /* the user's end, until it is sent; owned */
+	struct adxi_list link;        /* in the user's pairs */
+	uint64_t host_id;             /* server of the provider */
+	struct adxi_endpoint pending; /* the user's end, until it is sent; owned */
 	bool sent;
 };
 struct pair *server_pair(struct server *user, const struct server *host);
-int server_pair_new(struct server *user, const struct server *host, struct adxi_endpoint *ret_host_end,
-		    struct pair **ret_pair);
+int server_pair_new(struct server *user, const struct server *host,
+		    struct adxi_endpoint *ret_host_end, struct pair **ret_pair);
 void server_pair_drop(struct pair *pair);
 
 /* ---------------------------------------------------------------------------------------------
@@ -230,35 +236,35 @@ enum service_kind { SERVICE_NUB, SERVICE_DRIVER, SERVICE_CHILD, SERVICE_USER_CLI
 
 struct service {
 	unsigned n_ref;
-	struct realm *realm;               /* borrowed */
-	struct adxi_list link;             /* in realm->services */
-	struct entry *entry;               /* owned reference */
-	struct server *server;             /* owned reference */
-	struct adxi_list server_link;      /* in server->services */
-	struct personality *personality;   /* owned reference; drivers */
+	struct realm *realm;             /* borrowed */
+	struct adxi_list link;           /* in realm->services */
+	struct entry *entry;             /* owned reference */
+	struct server *server;           /* owned reference */
+	struct adxi_list server_link;    /* in server->services */
+	struct personality *personality; /* owned reference; drivers */
 	enum service_kind kind;
 	enum service_state state;
-	bool start_pending;                /* StartService is not answered */
-	bool register_pending;             /* RegisterService in Start */
-	bool ran;                          /* was RUNNING at some time */
-	bool crashed;                      /* its process went */
-	bool hosted;                       /* its process holds an object: ReleaseService at the end */
-	bool stop_done;                    /* Stop need not be asked */
-	bool warned;                       /* T65 was told */
-	unsigned n_openings;               /* NewUserClient under way */
-	struct connection *opener;         /* borrowed; user clients */
-	struct adxi_list opener_link;      /* in opener->clients */
-	struct adxi_source *timer;         /* owned: Stop takes long */
-	uint64_t since_ns;                 /* of the state */
-	OSArray *openers;                  /* owned reference, or NULL: entry ids that have it open (SetOpen) */
+	bool start_pending;           /* StartService is not answered */
+	bool register_pending;        /* RegisterService in Start */
+	bool ran;                     /* was RUNNING at some time */
+	bool crashed;                 /* its process went */
+	bool hosted;                  /* its process holds an object: ReleaseService at the end */
+	bool stop_done;               /* Stop need not be asked */
+	bool warned;                  /* T65 was told */
+	unsigned n_openings;          /* NewUserClient under way */
+	struct connection *opener;    /* borrowed; user clients */
+	struct adxi_list opener_link; /* in opener->clients */
+	struct adxi_source *timer;    /* owned: Stop takes long */
+	uint64_t since_ns;            /* of the state */
+	OSArray *openers; /* owned reference, or NULL: entry ids that have it open (SetOpen) */
 };
 
 /** Start @p personality's driver on @p provider. */
 int service_start(struct entry *provider, struct personality *personality, struct realm *realm);
 /** New service in the RUNNING state: a nub, or what Create() made in a driver's process. */
-int service_publish(struct server *server, struct entry *parent, const OSArray *classes, const char *user_class,
-		    const char *name, const char *location, const OSDictionary *properties,
-		    struct service **ret_service);
+int service_publish(struct server *server, struct entry *parent, const OSArray *classes,
+		    const char *user_class, const char *name, const char *location,
+		    const OSDictionary *properties, struct service **ret_service);
 struct service *service_ref(struct service *service);
 struct service *service_unref(struct service *service);
 /** RegisterService(): now, or when Start has succeeded. */
@@ -294,7 +300,8 @@ void provider_driver_gone(struct realm *realm, struct entry *entry, struct servi
 void provider_end(struct entry *entry);
 /** Forget relaunches and quarantines of a bundle that was replaced. */
 void provider_forget_bundle(struct realm *realm, const struct bundle *bundle);
-/** Personalities in quarantine, as dictionaries {bundle, personality, provider, crashes}, appended to @p array. */
+/** Personalities in quarantine, as dictionaries {bundle, personality, provider, crashes}, appended
+ * to @p array. */
 void provider_list_quarantine(struct realm *realm, const struct bundle *bundle, OSArray *array);
 
 /* ---------------------------------------------------------------------------------------------
@@ -330,8 +337,10 @@ void notify_entry(struct realm *realm, enum notify_type type, struct entry *entr
 void notify_message(struct realm *realm, struct entry *entry, uint32_t message, uint64_t argument);
 /** The entry is gone for good: interest in it ends. */
 void notify_forget(struct realm *realm, const struct entry *entry);
-/** Registered and matched entries that fit. +1, NULL: no memory. Tells why nothing fits (T48, T49, T51, T52). */
-OSArray *notify_lookup(struct realm *realm, const OSDictionary *matching, uint32_t state, bool explain);
+/** Registered and matched entries that fit. +1, NULL: no memory. Tells why nothing fits (T48, T49,
+ * T51, T52). */
+OSArray *notify_lookup(struct realm *realm, const OSDictionary *matching, uint32_t state,
+		       bool explain);
 
 /* ---------------------------------------------------------------------------------------------
  * open.c
@@ -340,8 +349,8 @@ OSArray *notify_lookup(struct realm *realm, const OSDictionary *matching, uint32
 struct OSReply;
 
 /** NewUserClient, introduction, answer. @p reply is taken. */
-void open_begin(struct connection *connection, uint64_t entry_id, uint32_t type, const OSDictionary *info,
-		struct OSReply *reply);
+void open_begin(struct connection *connection, uint64_t entry_id, uint32_t type,
+		const OSDictionary *info, struct OSReply *reply);
 /** A connection is gone: its openings are not for anybody any more. */
 void open_forget(struct connection *connection);
 
@@ -349,7 +358,8 @@ void open_forget(struct connection *connection);
  * wait.c: answers that come later
  */
 
-void wait_quiet(struct connection *connection, struct entry *entry, uint64_t timeout_ns, struct OSReply *reply);
+void wait_quiet(struct connection *connection, struct entry *entry, uint64_t timeout_ns,
+		struct OSReply *reply);
 void wait_check(struct realm *realm);
 void wait_unload(struct realm *realm, struct bundle *bundle, struct OSReply *reply);
 void wait_check_unloads(struct realm *realm);

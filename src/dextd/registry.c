@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Entries and planes. What happens to services is decided elsewhere; here is only what is the case. */
+/* Entries and planes. What happens to services is decided elsewhere; here is only what is the case.
+ */
 
 #include <errno.h>
 #include <inttypes.h>
@@ -11,12 +12,12 @@
 #include "base/check.h"
 #include "dextd/registry.h"
 
-#define REGISTRY_BUCKETS 1024u
+#define REGISTRY_BUCKETS  1024u
 #define REGISTRY_FIRST_ID 0x100000100ull
 
 struct registry {
 	struct registry_ops ops;
-	void *userdata;            /* borrowed */
+	void *userdata; /* borrowed */
 	uint64_t next_id;
 	uint64_t generation;
 	struct adxi_list entries;
@@ -27,9 +28,9 @@ struct registry {
 };
 
 static const char *const plane_names[PLANE_COUNT] = {
-	[PLANE_SERVICE] = "IOService",        [PLANE_USB] = "IOUSB",
-	[PLANE_POWER] = "IOPower",            [PLANE_DEVICE_TREE] = "IODeviceTree",
-	[PLANE_AUDIO] = "IOAudio",            [PLANE_FIREWIRE] = "IOFireWire",
+	[PLANE_SERVICE] = "IOService", [PLANE_USB] = "IOUSB",
+	[PLANE_POWER] = "IOPower",     [PLANE_DEVICE_TREE] = "IODeviceTree",
+	[PLANE_AUDIO] = "IOAudio",     [PLANE_FIREWIRE] = "IOFireWire",
 };
 
 static struct adxi_list *
@@ -81,7 +82,6 @@ entry_unref(struct entry *entry)
 		entry_free(entry);
 	return NULL;
 }
-
 
 static bool
 check_class(void *context, const OSObject *value)
@@ -158,8 +158,8 @@ make_builtin(struct registry *registry, const char *const *classes, const char *
 			entry_detach_all(entry);
 			return -ENOMEM;
 		}
-		entry->state |= ENTRY_REGISTERED | ENTRY_MATCHED | ENTRY_FIRST_PUBLISH |
-				ENTRY_FIRST_MATCH;
+		entry->state |=
+			ENTRY_REGISTERED | ENTRY_MATCHED | ENTRY_FIRST_PUBLISH | ENTRY_FIRST_MATCH;
 	}
 	*ret_entry = entry;
 	return 0;
@@ -276,8 +276,7 @@ registry_was_used(const struct registry *registry, uint64_t id)
 bool
 entry_in_plane(const struct entry *entry, enum plane plane)
 {
-	return entry->links[plane].parent ||
-	       (entry->registry && entry->registry->root == entry);
+	return entry->links[plane].parent || (entry->registry && entry->registry->root == entry);
 }
 
 bool
@@ -589,7 +588,8 @@ search_children(const struct entry *entry, const char *key, enum plane plane)
 }
 
 const OSObject *
-entry_search_property(const struct entry *entry, const char *key, enum plane plane, uint32_t options)
+entry_search_property(const struct entry *entry, const char *key, enum plane plane,
+		      uint32_t options)
 {
 	const OSObject *found = entry_property(entry, key);
 

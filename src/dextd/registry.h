@@ -8,9 +8,9 @@
  *
  *   registry --entries (by id)--> entry --links[plane]--> parent, children in order of attachment
  *
- * An entry is referenced by the registry from entry_new() until entry_detach_all(), and by whoever else holds it.
- * After that its id finds nothing, but those who hold it may still read its properties.
- * Threads: one, dextd's loop.
+ * An entry is referenced by the registry from entry_new() until entry_detach_all(), and by whoever
+ * else holds it. After that its id finds nothing, but those who hold it may still read its
+ * properties. Threads: one, dextd's loop.
  */
 
 #include <stdbool.h>
@@ -42,11 +42,11 @@ enum {
 	ENTRY_FIRST_MATCH = 1u << 4,   /* its first matching pass has ended */
 };
 
-#define REGISTRY_NAME_MAX 128u   /* bytes with the NUL, as io_name_t */
+#define REGISTRY_NAME_MAX 128u /* bytes with the NUL, as io_name_t */
 #define REGISTRY_PATH_MAX 16384u
 
 struct plane_link {
-	struct entry *parent;    /* borrowed: the parent lives while it has children (referenced) */
+	struct entry *parent; /* borrowed: the parent lives while it has children (referenced) */
 	struct adxi_list children;
 	struct adxi_list sibling; /* in the parent's children */
 };
@@ -59,7 +59,7 @@ struct entry {
 	struct adxi_list hash;     /* in a bucket of registry->by_id */
 	struct plane_link links[PLANE_COUNT];
 
-	uint32_t state;            /* ENTRY_* */
+	uint32_t state; /* ENTRY_* */
 	uint32_t busy;
 	OSArray *classes;          /* owned reference: names, nearest first */
 	char *name;                /* owned */
@@ -105,16 +105,16 @@ struct entry *registry_find_path(struct registry *registry, const char *path);
  * @param base     copied; may be NULL
  * @retval -EINVAL  no classes, or one that is no string of 1 .. 127 bytes
  */
-int entry_new(struct registry *registry, const OSArray *classes, const char *name, const char *location,
-	      const OSDictionary *base, struct entry **ret_entry);
+int entry_new(struct registry *registry, const OSArray *classes, const char *name,
+	      const char *location, const OSDictionary *base, struct entry **ret_entry);
 struct entry *entry_ref(struct entry *entry);
 /** Always NULL; NULL is allowed. */
 struct entry *entry_unref(struct entry *entry);
 
 /** -EEXIST: it has a parent there. -ELOOP: @p parent is @p entry or below it. */
 int entry_attach(struct entry *entry, struct entry *parent, enum plane plane);
-/** Leave all planes; the id finds nothing from then on. Children must be gone from the service plane (they are cut off
- *  otherwise). Gives up the registry's reference. */
+/** Leave all planes; the id finds nothing from then on. Children must be gone from the service
+ * plane (they are cut off otherwise). Gives up the registry's reference. */
 void entry_detach_all(struct entry *entry);
 struct entry *entry_parent(const struct entry *entry, enum plane plane);
 bool entry_in_plane(const struct entry *entry, enum plane plane);
@@ -131,7 +131,8 @@ int entry_set_name(struct entry *entry, const char *name);
 int entry_set_location(struct entry *entry, const char *location);
 /** Component of a path: name, or name@location; '/' and '%' are written %2F and %25. malloc'd. */
 char *entry_component(const struct entry *entry);
-/** "IOService:/a/b@1", malloc'd. NULL: not in that plane, longer than REGISTRY_PATH_MAX, or no memory. */
+/** "IOService:/a/b@1", malloc'd. NULL: not in that plane, longer than REGISTRY_PATH_MAX, or no
+ * memory. */
 char *entry_path(const struct entry *entry, enum plane plane);
 /** "Echo-0x100000110", as the log names it. Static storage of two texts in turn. */
 const char *entry_text(const struct entry *entry);
@@ -141,7 +142,8 @@ OSDictionary *entry_copy_properties(const struct entry *entry);
 /** One property: driver-set first. Borrowed, or NULL. */
 const OSObject *entry_property(const struct entry *entry, const char *key);
 const char *entry_property_cstr(const struct entry *entry, const char *key);
-/** Own, and with the options its relatives' (kIORegistryIterateRecursively 1, kIORegistryIterateParents 2). Borrowed. */
+/** Own, and with the options its relatives' (kIORegistryIterateRecursively 1,
+ * kIORegistryIterateParents 2). Borrowed. */
 const OSObject *entry_search_property(const struct entry *entry, const char *key, enum plane plane,
 				      uint32_t options);
 /** Into the base table (dextd's own facts). -ENOMEM. */

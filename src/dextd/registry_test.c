@@ -26,7 +26,8 @@ busy_changed(void *userdata, struct entry *entry, bool busy)
 }
 
 static struct entry *
-make(struct registry *registry, struct entry *parent, const char *class_name, const char *name, const char *location)
+make(struct registry *registry, struct entry *parent, const char *class_name, const char *name,
+     const char *location)
 {
 	value_auto OSArray *classes = value_array_new();
 	struct entry *entry = NULL;
@@ -65,7 +66,8 @@ test_builtin(void **state)
 	assert_path(resources, "IOService:/IOUserResources");
 	assert_true(entry_conforms(resources, "IOService"));
 	assert_string_equal(entry_property_cstr(resources, "IOResourceMatch"), "IOKit");
-	assert_int_equal(resources->state & (ENTRY_REGISTERED | ENTRY_MATCHED), ENTRY_REGISTERED | ENTRY_MATCHED);
+	assert_int_equal(resources->state & (ENTRY_REGISTERED | ENTRY_MATCHED),
+			 ENTRY_REGISTERED | ENTRY_MATCHED);
 	assert_non_null(registry_find_path(registry, "IOService:/IOResources"));
 	assert_ptr_equal(registry_find_path(registry, "IOUSB:/"), root);
 	assert_null(registry_find_path(registry, "IOService:/IOResources/x"));
@@ -232,9 +234,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_builtin),    cmocka_unit_test(test_paths_and_ids),
-		cmocka_unit_test(test_names),      cmocka_unit_test(test_properties),
-		cmocka_unit_test(test_busy),       cmocka_unit_test(test_storable),
+		cmocka_unit_test(test_builtin), cmocka_unit_test(test_paths_and_ids),
+		cmocka_unit_test(test_names),   cmocka_unit_test(test_properties),
+		cmocka_unit_test(test_busy),    cmocka_unit_test(test_storable),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

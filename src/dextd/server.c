@@ -188,11 +188,23 @@ static bool
 is_passed_on(const char *variable)
 {
 	static const char *const names[] = {
-		"PATH=", "LANG=", "LC_", "TZ=", "TMPDIR=", "HOME=", "LD_LIBRARY_PATH=", "ASAN_OPTIONS=",
-		"UBSAN_OPTIONS=", "LSAN_OPTIONS=", "TSAN_OPTIONS=", "LLVM_PROFILE_FILE=", "AMBIDEXT_",
+		"PATH=",
+		"LANG=",
+		"LC_",
+		"TZ=",
+		"TMPDIR=",
+		"HOME=",
+		"LD_LIBRARY_PATH=",
+		"ASAN_OPTIONS=",
+		"UBSAN_OPTIONS=",
+		"LSAN_OPTIONS=",
+		"TSAN_OPTIONS=",
+		"LLVM_PROFILE_FILE=",
+		"AMBIDEXT_",
 	};
-	static const char *const ours[] = { "AMBIDEXT_SOCKET_FD=", "AMBIDEXT_TOKEN=", "AMBIDEXT_SERVER_NAME=",
-					    "AMBIDEXT_REALM=", "AMBIDEXT_HOSTS=" };
+	static const char *const ours[] = { "AMBIDEXT_SOCKET_FD=", "AMBIDEXT_TOKEN=",
+					    "AMBIDEXT_SERVER_NAME=", "AMBIDEXT_REALM=",
+					    "AMBIDEXT_HOSTS=" };
 	size_t i;
 
 	for (i = 0; i < sizeof ours / sizeof ours[0]; i++)
@@ -251,7 +263,8 @@ become(char *const *argv, char *const *env, int channel, int output)
 	channel = fcntl(channel, F_DUPFD, 10);
 	output = fcntl(output, F_DUPFD, 10);
 	null = fcntl(null, F_DUPFD, 10);
-	if (dup2(null, 0) < 0 || dup2(output, 1) < 0 || dup2(output, 2) < 0 || dup2(channel, CHANNEL_FD) < 0)
+	if (dup2(null, 0) < 0 || dup2(output, 1) < 0 || dup2(output, 2) < 0 ||
+	    dup2(channel, CHANNEL_FD) < 0)
 		_exit(126);
 	(void)close_range(CHANNEL_FD + 1, ~0u, 0);
 	if (server_descriptor_limit.rlim_max)
@@ -326,7 +339,8 @@ spawn(struct server *server)
 	output_write = pipes[1];
 	(void)fcntl(pipes[0], F_SETFL, O_NONBLOCK);
 	server->output_fd = pipes[0];
-	r = adxi_loop_add_fd(realm->loop, pipes[0], true, EPOLLIN, output_ready, server, &server->output);
+	r = adxi_loop_add_fd(realm->loop, pipes[0], true, EPOLLIN, output_ready, server,
+			     &server->output);
 	if (r < 0)
 		return r;
 	env = make_environment(server);
@@ -351,8 +365,8 @@ spawn(struct server *server)
 		server->pid = 0;
 		return r;
 	}
-	return adxi_loop_add_timer(realm->loop, adxi_deadline_ns(realm->config.checkin_ns), time_is_up, server,
-				   &server->timer);
+	return adxi_loop_add_timer(realm->loop, adxi_deadline_ns(realm->config.checkin_ns),
+				   time_is_up, server, &server->timer);
 }
 
 static struct server *
@@ -391,7 +405,8 @@ launch(struct server *server)
 	r = spawn(server);
 	if (r == 0)
 		return 0;
-	realm_log(server->realm, server, "%s cannot be launched: %s", server->argv[0], strerror(-r));
+	realm_log(server->realm, server, "%s cannot be launched: %s", server->argv[0],
+		  strerror(-r));
 	if (server->connection) {
 		server->connection->server = NULL;
 		connection_close(server->connection);
@@ -417,7 +432,8 @@ server_for_personality(struct realm *realm, struct personality *personality, uin
 	int r;
 
 	ADXI_LIST_EACH(other, &realm->servers, link) {
-		if (personality->one_process && !other->is_host && !strcmp(other->name, personality->server_name) &&
+		if (personality->one_process && !other->is_host &&
+		    !strcmp(other->name, personality->server_name) &&
 		    (other->state == SERVER_RUNNING || other->state == SERVER_LAUNCHING)) {
 			*ret_server = server_ref(other);
 			return 0;
@@ -434,8 +450,8 @@ server_for_personality(struct realm *realm, struct personality *personality, uin
 	r = launch(server);
 	if (r < 0)
 		return r;
-	realm_log(realm, server, "%s-0x%" PRIx64 " started as process %d for personality '%s'", server->name,
-		  server->tag, (int)server->pid, personality->name);
+	realm_log(realm, server, "%s-0x%" PRIx64 " started as process %d for personality '%s'",
+		  server->name, server->tag, (int)server->pid, personality->name);
 	*ret_server = TAKE(server);
 	return 0;
 }
@@ -444,7 +460,8 @@ int
 server_launch_host(struct realm *realm, const char *const *argv, unsigned n_crashes)
 {
 	const char *name = strrchr(argv[0], '/');
-	adxi_cleanup(server_unrefp) struct server *server = server_new(realm, name ? name + 1 : argv[0], 0);
+	adxi_cleanup(server_unrefp) struct server *server =
+		server_new(realm, name ? name + 1 : argv[0], 0);
 	size_t n = 0, i;
 
 	if (!server)
@@ -486,7 +503,8 @@ server_check_in(struct connection *connection, const char *token, OSMetaClassBas
 	unsigned different = 0;
 	size_t i;
 
-	if (!server || server->state != SERVER_LAUNCHING || !host || strlen(token) != strlen(server->token))
+	if (!server || server->state != SERVER_LAUNCHING || !host ||
+	    strlen(token) != strlen(server->token))
 		return -EACCES;
 	for (i = 0; server->token[i]; i++)
 		different |= (unsigned char)(server->token[i] ^ token[i]);
@@ -525,7 +543,8 @@ time_is_up(struct adxi_source *source, void *userdata)
 			  (int)server->pid, server->name, server->argv[0],
 			  server->realm->config.checkin_ns / ADXI_NS_PER_S);
 	else
-		realm_log(server->realm, server, "process %d does not exit and is killed", (int)server->pid);
+		realm_log(server->realm, server, "process %d does not exit and is killed",
+			  (int)server->pid);
 	server->timer = adxi_source_remove(server->timer);
 	server_kill(server);
 	server_gone(server);
@@ -544,8 +563,8 @@ leave(struct server *server)
 	server->was_leaving = true;
 	if (!host)
 		server_kill(server);
-	(void)adxi_loop_add_timer(realm->loop, adxi_deadline_ns(realm->config.exit_ns), time_is_up, server,
-				  &server->timer);
+	(void)adxi_loop_add_timer(realm->loop, adxi_deadline_ns(realm->config.exit_ns), time_is_up,
+				  server, &server->timer);
 }
 
 void
@@ -600,19 +619,23 @@ tell_status(struct server *server, int status)
 	double seconds = (double)(adxi_now_ns() - server->launched_ns) / 1e9;
 
 	if (expected || (server->killed && WIFSIGNALED(status))) {
-		realm_log(server->realm, server, "process %d ended after %.3f s", (int)server->pid, seconds);
+		realm_log(server->realm, server, "process %d ended after %.3f s", (int)server->pid,
+			  seconds);
 		return;
 	}
 	if (!server->host && WIFEXITED(status))
-		adxi_tell(ADXI_RULE_T72, "process %d of %s (%s) ended with status %d before it checked in",
+		adxi_tell(ADXI_RULE_T72,
+			  "process %d of %s (%s) ended with status %d before it checked in",
 			  (int)server->pid, server->name, server->argv[0], WEXITSTATUS(status));
 	else if (WIFEXITED(status))
-		adxi_tell(ADXI_RULE_SRV001, "process %d of %s ended with status %d after %.3f s", (int)server->pid,
-			  server->name, WEXITSTATUS(status), seconds);
+		adxi_tell(ADXI_RULE_SRV001, "process %d of %s ended with status %d after %.3f s",
+			  (int)server->pid, server->name, WEXITSTATUS(status), seconds);
 	else
-		adxi_tell(ADXI_RULE_SRV001, "process %d of %s was killed by signal %d (%s)%s after %.3f s",
-			  (int)server->pid, server->name, WTERMSIG(status), strsignal(WTERMSIG(status)),
-			  WCOREDUMP(status) ? ", core dumped" : "", seconds);
+		adxi_tell(ADXI_RULE_SRV001,
+			  "process %d of %s was killed by signal %d (%s)%s after %.3f s",
+			  (int)server->pid, server->name, WTERMSIG(status),
+			  strsignal(WTERMSIG(status)), WCOREDUMP(status) ? ", core dumped" : "",
+			  seconds);
 }
 
 struct host_relaunch {
@@ -665,10 +688,12 @@ host_ended(struct server *server)
 
 	if (server->realm->state != REALM_RUNNING)
 		return;
-	n_crashes = adxi_now_ns() - server->launched_ns > config->crash_window_ns ? 1 : server->n_crashes + 1;
+	n_crashes = adxi_now_ns() - server->launched_ns > config->crash_window_ns
+			    ? 1
+			    : server->n_crashes + 1;
 	if (n_crashes >= config->crash_limit) {
-		adxi_tell(ADXI_RULE_T70, "host %s ended %u times in a row and is not started again", server->name,
-			  n_crashes);
+		adxi_tell(ADXI_RULE_T70, "host %s ended %u times in a row and is not started again",
+			  server->name, n_crashes);
 		return;
 	}
 	relaunch = calloc(1, sizeof *relaunch);
@@ -679,8 +704,8 @@ host_ended(struct server *server)
 	relaunch->n_crashes = n_crashes;
 	relaunch->argv = TAKE(server->argv);
 	adxi_list_append(&server->realm->host_relaunches, &relaunch->link);
-	if (adxi_loop_add_timer(server->realm->loop, adxi_deadline_ns(delay), relaunch_host, relaunch,
-				&relaunch->timer) < 0)
+	if (adxi_loop_add_timer(server->realm->loop, adxi_deadline_ns(delay), relaunch_host,
+				relaunch, &relaunch->timer) < 0)
 		relaunch_free(relaunch);
 }
 

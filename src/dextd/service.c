@@ -15,7 +15,8 @@
 
 /* Legal moves, one row a state. Everything else is a bug and aborts. */
 static const unsigned service_moves[SERVICE_STATE_COUNT] = {
-	[SERVICE_LAUNCHING] = 1u << SERVICE_INTRODUCING | 1u << SERVICE_STARTING | 1u << SERVICE_GONE,
+	[SERVICE_LAUNCHING] =
+		1u << SERVICE_INTRODUCING | 1u << SERVICE_STARTING | 1u << SERVICE_GONE,
 	[SERVICE_INTRODUCING] = 1u << SERVICE_STARTING | 1u << SERVICE_GONE,
 	[SERVICE_STARTING] = 1u << SERVICE_RUNNING | 1u << SERVICE_WAITING | 1u << SERVICE_GONE,
 	[SERVICE_RUNNING] = 1u << SERVICE_WAITING,
@@ -79,7 +80,8 @@ service_find(struct realm *realm, uint64_t entry_id)
 
 /* The realm's reference is the one that is returned. */
 static struct service *
-service_new(struct server *server, struct entry *entry, enum service_kind kind, enum service_state state)
+service_new(struct server *server, struct entry *entry, enum service_kind kind,
+	    enum service_state state)
 {
 	struct service *service = calloc(1, sizeof *service);
 
@@ -105,7 +107,8 @@ service_new(struct server *server, struct entry *entry, enum service_kind kind, 
  */
 
 static int
-fill_driver_entry(struct entry *entry, const struct entry *provider, const struct personality *personality)
+fill_driver_entry(struct entry *entry, const struct entry *provider,
+		  const struct personality *personality)
 {
 	const char *matched = match_name(provider, personality->dict);
 
@@ -129,7 +132,8 @@ service_start(struct entry *provider, struct personality *personality, struct re
 
 	if (!classes)
 		return -ENOMEM;
-	r = entry_new(realm->registry, classes, personality->user_class, NULL, personality->dict, &entry);
+	r = entry_new(realm->registry, classes, personality->user_class, NULL, personality->dict,
+		      &entry);
 	if (r < 0)
 		return r;
 	r = fill_driver_entry(entry, provider, personality);
@@ -196,7 +200,8 @@ start_done(void *context, IOReturn status, OSArray *classes)
 				  service->server->name);
 		realm_log(service->realm, service->server, "DK: %s::start(%s) fail (0x%08x)",
 			  entry_text(service->entry), entry_text(provider), (unsigned)status);
-		/* A service whose termination waits for this goes the way of all that never started. */
+		/* A service whose termination waits for this goes the way of all that never
+		 * started. */
 		if (service->state == SERVICE_WAITING)
 			service_gate_failed(service);
 		else if (service->state == SERVICE_STARTING)
@@ -204,8 +209,8 @@ start_done(void *context, IOReturn status, OSArray *classes)
 		service_unref(service);
 		return;
 	}
-	realm_log(service->realm, service->server, "DK: %s::start(%s) ok", entry_text(service->entry),
-		  entry_text(provider));
+	realm_log(service->realm, service->server, "DK: %s::start(%s) ok",
+		  entry_text(service->entry), entry_text(provider));
 	if (classes && value_is_storable(classes, 64))
 		entry_set_base(service->entry, "IOUserClasses", classes);
 	if (service->state == SERVICE_WAITING) {
@@ -251,9 +256,9 @@ start(struct service *service)
 	service_move(service, SERVICE_STARTING);
 	service->hosted = true;
 	service->start_pending = true;
-	status = ADXHost_StartService_Async(to, service->entry->id, user_class, properties, provider->id,
-					    provider_dict, peer, (ADXEndpoint *)endpoint, start_done,
-					    service_ref(service));
+	status = ADXHost_StartService_Async(
+		to, service->entry->id, user_class, properties, provider->id, provider_dict, peer,
+		(ADXEndpoint *)endpoint, start_done, service_ref(service));
 	if (status == kIOReturnSuccess)
 		return;
 	service_unref(service);
@@ -269,7 +274,8 @@ introduced(void *context, IOReturn status)
 	struct service *service = context;
 
 	if (service->state == SERVICE_INTRODUCING && status != kIOReturnSuccess) {
-		realm_log(service->realm, service->server, "%s: its provider's process refused it (0x%08x)",
+		realm_log(service->realm, service->server,
+			  "%s: its provider's process refused it (0x%08x)",
 			  entry_text(service->entry), (unsigned)status);
 		service_start_failed(service);
 	} else if (service->state == SERVICE_INTRODUCING) {
@@ -283,7 +289,8 @@ introduction(const struct server *server)
 {
 	OSDictionary *info = value_dict_new();
 
-	if (value_set_cstr(info, "procname", server->name) && value_set_u64(info, "pid", (uint64_t)server->pid) &&
+	if (value_set_cstr(info, "procname", server->name) &&
+	    value_set_u64(info, "pid", (uint64_t)server->pid) &&
 	    value_set_cstr(info, "server", server->name))
 		return info;
 	return value_unref(info);
@@ -311,7 +318,8 @@ service_server_ready(struct service *service)
 	to = server_host(host);
 	info = introduction(service->server);
 	pair = server_pair(service->server, host);
-	if (!to || !info || (!pair && server_pair_new(service->server, host, &host_end, &pair) < 0)) {
+	if (!to || !info ||
+	    (!pair && server_pair_new(service->server, host, &host_end, &pair) < 0)) {
 		service_start_failed(service);
 		return;
 	}
@@ -324,8 +332,8 @@ service_server_ready(struct service *service)
 		}
 	}
 	service_move(service, SERVICE_INTRODUCING);
-	status = ADXHost_Introduce_Async(to, service->server->id, (ADXEndpoint *)endpoint, provider->id, info,
-					 introduced, service_ref(service));
+	status = ADXHost_Introduce_Async(to, service->server->id, (ADXEndpoint *)endpoint,
+					 provider->id, info, introduced, service_ref(service));
 	if (status == kIOReturnSuccess)
 		return;
 	service_unref(service);
@@ -348,9 +356,9 @@ kind_of(const struct entry *entry, const char *user_class)
 }
 
 int
-service_publish(struct server *server, struct entry *parent, const OSArray *classes, const char *user_class,
-		const char *name, const char *location, const OSDictionary *properties,
-		struct service **ret_service)
+service_publish(struct server *server, struct entry *parent, const OSArray *classes,
+		const char *user_class, const char *name, const char *location,
+		const OSDictionary *properties, struct service **ret_service)
 {
 	static const char *const inherited[] = { "CFBundleIdentifier", "IOUserServerName" };
 	struct realm *realm = server->realm;
@@ -360,7 +368,8 @@ service_publish(struct server *server, struct entry *parent, const OSArray *clas
 	size_t i;
 	int r;
 
-	r = entry_new(realm->registry, classes, name && *name ? name : user_class, location, properties, &entry);
+	r = entry_new(realm->registry, classes, name && *name ? name : user_class, location,
+		      properties, &entry);
 	if (r < 0)
 		return r;
 	for (i = 0; user_class && i < sizeof inherited / sizeof inherited[0]; i++) {
@@ -381,10 +390,10 @@ service_publish(struct server *server, struct entry *parent, const OSArray *clas
 	}
 	/* The one plane besides IOService that has anything in it. */
 	if (entry_conforms(entry, "IOUSBHostDevice"))
-		(void)entry_attach(entry,
-				   entry_in_plane(parent, PLANE_USB) ? parent :
-								       registry_root(realm->registry),
-				   PLANE_USB);
+		(void)entry_attach(
+			entry,
+			entry_in_plane(parent, PLANE_USB) ? parent : registry_root(realm->registry),
+			PLANE_USB);
 	service->hosted = true;
 	service->ran = true;
 	*ret_service = service;

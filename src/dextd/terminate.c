@@ -65,7 +65,8 @@ finalize(struct service *service)
 	struct realm *realm = service->realm;
 	struct service *above = provider_service(service);
 
-	if (service->state != SERVICE_STOPPED || entry_child_count(service->entry, PLANE_SERVICE) > 0)
+	if (service->state != SERVICE_STOPPED ||
+	    entry_child_count(service->entry, PLANE_SERVICE) > 0)
 		return;
 	service_ref(service);
 	entry_ref(provider);
@@ -115,7 +116,8 @@ stop_takes_long(struct adxi_source *source, void *userdata)
 		adxi_tell(ADXI_RULE_T65, "%s: Stop was asked for %llu ms ago and has not ended",
 			  entry_text(service->entry),
 			  (adxi_now_ns() - service->since_ns) / ADXI_NS_PER_MS);
-		adxi_source_set_deadline(source, adxi_deadline_ns(config->stop_limit_ns - config->stop_warning_ns));
+		adxi_source_set_deadline(
+			source, adxi_deadline_ns(config->stop_limit_ns - config->stop_warning_ns));
 		return;
 	}
 	adxi_tell(ADXI_RULE_SRV003, "%s (process %d of %s) has not stopped within %llu ms",
@@ -141,8 +143,8 @@ ask_to_stop(struct service *service)
 		return;
 	}
 	service_move(service, SERVICE_STOPPING);
-	adxi_loop_add_timer(realm->loop, adxi_deadline_ns(realm->config.stop_warning_ns), stop_takes_long,
-			    service, &service->timer);
+	adxi_loop_add_timer(realm->loop, adxi_deadline_ns(realm->config.stop_warning_ns),
+			    stop_takes_long, service, &service->timer);
 	ADXHost_StopService(host, service->entry->id, !(provider->state & ENTRY_INACTIVE));
 	if (service->state == SERVICE_STOPPING)
 		advance_children(service);
@@ -272,7 +274,8 @@ service_server_gone(struct service *service)
 	switch (service->state) {
 	case SERVICE_STARTING:
 		adxi_tell(ADXI_RULE_T71, "%s: process %d of %s ended while Start ran",
-			  entry_text(service->entry), (int)service->server->pid, service->server->name);
+			  entry_text(service->entry), (int)service->server->pid,
+			  service->server->name);
 		service->start_pending = false;
 		service->crashed = true;
 		service_start_failed(service);

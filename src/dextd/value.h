@@ -6,8 +6,9 @@
  * @file dextd/value.h
  * @brief Property values: short names for the containers as dextd uses them.
  *
- * A value is a container object; dictionaries and arrays that other processes gave are never changed, only
- * copied. get: borrowed. new, copy: +1. Setters retain. NULL arguments are allowed and mean "none".
+ * A value is a container object; dictionaries and arrays that other processes gave are never
+ * changed, only copied. get: borrowed. new, copy: +1. Setters retain. NULL arguments are allowed
+ * and mean "none".
  */
 
 #include <stdbool.h>
@@ -53,14 +54,16 @@ value_unrefp(void *pointer)
 #define value_auto adxi_cleanup(value_unrefp)
 
 /** NULL when it is of another type. */
-#define value_as(type, value) ((type *)OSMetaClassCast((const OSMetaClassBase *)(value), &type##_Class))
+#define value_as(type, value)                                                                      \
+	((type *)OSMetaClassCast((const OSMetaClassBase *)(value), &type##_Class))
 #define value_is(type, value) (value_as(type, value) != NULL)
 
 /** "string", "number", "boolean", "data", "array", "dictionary", "set", "nothing". */
 const char *value_type(const void *value);
 /** Content; types must be the same. */
 bool value_equal(const void *a, const void *b);
-/** For messages: strings in quotes, numbers in decimal and hex, containers by their size. Truncates. */
+/** For messages: strings in quotes, numbers in decimal and hex, containers by their size.
+ * Truncates. */
 const char *value_text(const void *value, char *buf, size_t size);
 
 /** Text of a string value, or NULL. */
@@ -103,7 +106,8 @@ bool value_each_member(const void *value, value_member_fn *fn, void *context);
 OSDictionary *value_merged(const OSDictionary *base, const OSDictionary *over);
 /** Copy that shares no collection with @p dict. NULL: no memory, or NULL given. */
 OSDictionary *value_deep_copy(const OSDictionary *dict);
-/** Containers all the way down, none deeper than 32, at most @p limit values in all: what another process may store here. */
+/** Containers all the way down, none deeper than 32, at most @p limit values in all: what another
+ * process may store here. */
 bool value_is_storable(const void *value, uint32_t limit);
 
 #endif /* DEXTD_VALUE_H */

@@ -18,10 +18,10 @@
  */
 
 struct wait {
-	struct adxi_list link;      /* in realm->waits */
-	struct entry *entry;        /* owned reference */
-	struct adxi_source *timer;  /* owned, or NULL: for ever */
-	struct OSReply *reply;      /* owned */
+	struct adxi_list link;     /* in realm->waits */
+	struct entry *entry;       /* owned reference */
+	struct adxi_source *timer; /* owned, or NULL: for ever */
+	struct OSReply *reply;     /* owned */
 };
 
 static void
@@ -41,7 +41,8 @@ wait_timeout(struct adxi_source *source, void *userdata)
 }
 
 void
-wait_quiet(struct connection *connection, struct entry *entry, uint64_t timeout_ns, struct OSReply *reply)
+wait_quiet(struct connection *connection, struct entry *entry, uint64_t timeout_ns,
+	   struct OSReply *reply)
 {
 	struct wait *wait;
 
@@ -57,8 +58,8 @@ wait_quiet(struct connection *connection, struct entry *entry, uint64_t timeout_
 	wait->entry = entry_ref(entry);
 	wait->reply = reply;
 	adxi_list_append(&connection->realm->waits, &wait->link);
-	if (timeout_ns && adxi_loop_add_timer(connection->realm->loop, adxi_deadline_ns(timeout_ns), wait_timeout,
-					      wait, &wait->timer) < 0)
+	if (timeout_ns && adxi_loop_add_timer(connection->realm->loop, adxi_deadline_ns(timeout_ns),
+					      wait_timeout, wait, &wait->timer) < 0)
 		wait_end(wait, kIOReturnNoMemory);
 }
 
@@ -77,9 +78,9 @@ wait_check(struct realm *realm)
  */
 
 struct unload {
-	struct adxi_list link;  /* in realm->unloads */
-	struct bundle *bundle;  /* owned reference */
-	struct OSReply *reply;  /* owned */
+	struct adxi_list link; /* in realm->unloads */
+	struct bundle *bundle; /* owned reference */
+	struct OSReply *reply; /* owned */
 };
 
 static bool
@@ -132,14 +133,14 @@ wait_unload(struct realm *realm, struct bundle *bundle, struct OSReply *reply)
  */
 
 struct device_call {
-	struct adxi_list link;  /* in realm->device_calls */
-	struct realm *realm;    /* borrowed */
+	struct adxi_list link; /* in realm->device_calls */
+	struct realm *realm;   /* borrowed */
 	bool attach;
-	bool under_way;         /* a host is asked */
-	uint64_t after;         /* hosts up to this id were asked */
-	OSString *what;         /* owned reference */
-	OSString *problem;      /* owned reference: the last host's, or NULL */
-	struct OSReply *reply;  /* owned */
+	bool under_way;        /* a host is asked */
+	uint64_t after;        /* hosts up to this id were asked */
+	OSString *what;        /* owned reference */
+	OSString *problem;     /* owned reference: the last host's, or NULL */
+	struct OSReply *reply; /* owned */
 };
 
 static void
@@ -168,7 +169,8 @@ device_answered(struct device_call *call, IOReturn status, uint64_t entry_id, OS
 		return;
 	}
 	if (status == MIG_SERVER_DIED) {
-		died = value_string_new("the host process ended while it worked on it; see dext log");
+		died = value_string_new(
+			"the host process ended while it worked on it; see dext log");
 		problem = died;
 		status = kIOReturnSuccess;
 	}
@@ -195,9 +197,11 @@ device_no_host(struct device_call *call, unsigned n_hosts)
 
 	if (n_hosts == 0)
 		(void)snprintf(text, sizeof text,
-			       "no host process is running: start dextd with --host usbhost, or set AMBIDEXT_HOSTS");
+			       "no host process is running: start dextd with --host usbhost, or "
+			       "set AMBIDEXT_HOSTS");
 	else
-		(void)snprintf(text, sizeof text, "no host process knows '%.200s'", value_cstr(call->what));
+		(void)snprintf(text, sizeof text, "no host process knows '%.200s'",
+			       value_cstr(call->what));
 	problem = value_string_new(text);
 	device_end(call, kIOReturnSuccess, 0, problem);
 }
@@ -227,13 +231,15 @@ device_next(struct device_call *call)
 		if (!host)
 			continue;
 		call->under_way = true;
-		status = call->attach ? ADXHost_AttachDevice_Async(host, call->what, attach_done, call) :
-					ADXHost_DetachDevice_Async(host, call->what, detach_done, call);
+		status = call->attach
+				 ? ADXHost_AttachDevice_Async(host, call->what, attach_done, call)
+				 : ADXHost_DetachDevice_Async(host, call->what, detach_done, call);
 		if (status == kIOReturnSuccess)
 			return;
 		call->under_way = false;
 	}
-	if (adxi_list_is_empty(&call->realm->host_relaunches) || call->realm->state != REALM_RUNNING)
+	if (adxi_list_is_empty(&call->realm->host_relaunches) ||
+	    call->realm->state != REALM_RUNNING)
 		device_no_host(call, n_hosts);
 }
 

@@ -41,7 +41,8 @@ const char *ioreg_text(CFTypeRef string);
 CFTypeRef ioreg_get(CFDictionaryRef dictionary, const char *key);
 long long ioreg_number(CFDictionaryRef dictionary, const char *key);
 bool ioreg_flag(CFDictionaryRef dictionary, const char *key);
-/** Keys of a dictionary in byte order; malloc'd array of borrowed strings. NULL: no memory, or none. */
+/** Keys of a dictionary in byte order; malloc'd array of borrowed strings. NULL: no memory, or
+ * none. */
 CFStringRef *ioreg_sorted_keys(CFDictionaryRef dictionary, size_t *ret_n);
 
 /* ---- tree.c ---- */
@@ -57,9 +58,11 @@ int ioreg_show_json(const struct ioreg_options *options);
 /* ---- select.c ---- */
 
 /** Whether @p entry is what -c, -n and -k name; true without them. */
-bool ioreg_is_selected(const struct ioreg_options *options, io_registry_entry_t entry, CFDictionaryRef description);
+bool ioreg_is_selected(const struct ioreg_options *options, io_registry_entry_t entry,
+		       CFDictionaryRef description);
 /** Children of @p entry in the plane, each +1; malloc'd array. */
-io_registry_entry_t *ioreg_children(const struct ioreg_options *options, io_registry_entry_t entry, size_t *ret_n);
+io_registry_entry_t *ioreg_children(const struct ioreg_options *options, io_registry_entry_t entry,
+				    size_t *ret_n);
 /** Where to begin, each +1: the root, or with -r the topmost entries that are selected. */
 io_registry_entry_t *ioreg_tops(const struct ioreg_options *options, size_t *ret_n);
 void ioreg_release(io_registry_entry_t *entries, size_t n);

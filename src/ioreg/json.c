@@ -31,7 +31,8 @@ describe(const struct ioreg_options *options, io_registry_entry_t entry, unsigne
 	if (adx_entry_copy(entry, &description) != kIOReturnSuccess)
 		return NULL;
 	dictionary = CFDictionaryCreateMutableCopy(NULL, 0, description);
-	if (dictionary && ioreg_wants_properties(options, ioreg_is_selected(options, entry, description)) &&
+	if (dictionary &&
+	    ioreg_wants_properties(options, ioreg_is_selected(options, entry, description)) &&
 	    IORegistryEntryCreateCFProperties(entry, &properties, NULL, 0) == kIOReturnSuccess) {
 		set(dictionary, "properties", properties);
 		CFRelease(properties);
@@ -67,7 +68,8 @@ ioreg_show_json(const struct ioreg_options *options)
 
 	tops = ioreg_tops(options, &n);
 	if ((n == 0 && !options->roots) || !list) {
-		fprintf(stderr, "ioreg: no dextd answers; is AMBIDEXT_REALM set to its directory?\n");
+		fprintf(stderr,
+			"ioreg: no dextd answers; is AMBIDEXT_REALM set to its directory?\n");
 		if (list)
 			CFRelease(list);
 		return 1;
@@ -80,8 +82,9 @@ ioreg_show_json(const struct ioreg_options *options)
 			CFRelease(entry);
 	}
 	ioreg_release(tops, n);
-	text = options->roots || CFArrayGetCount(list) == 0 ? adx_json(list) :
-							      adx_json(CFArrayGetValueAtIndex(list, 0));
+	text = options->roots || CFArrayGetCount(list) == 0
+		       ? adx_json(list)
+		       : adx_json(CFArrayGetValueAtIndex(list, 0));
 	CFRelease(list);
 	if (text)
 		puts(text);

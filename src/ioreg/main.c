@@ -14,7 +14,8 @@
 static void
 usage(FILE *to)
 {
-	fputs("usage: ioreg [-bilrStx] [-c CLASS] [-n NAME] [-k KEY] [-p PLANE] [-d DEPTH] [-w WIDTH] [--json]\n"
+	fputs("usage: ioreg [-bilrStx] [-c CLASS] [-n NAME] [-k KEY] [-p PLANE] [-d DEPTH] [-w "
+	      "WIDTH] [--json]\n"
 	      "Show the I/O Registry of the realm in $AMBIDEXT_REALM as a tree.\n"
 	      "\n"
 	      "  -l         properties of all entries\n"
@@ -29,7 +30,8 @@ usage(FILE *to)
 	      "  -S         children by name, not in order of arrival\n"
 	      "  -x         numbers in hexadecimal\n"
 	      "  -b         names in bold\n"
-	      "  -w WIDTH   cut lines there; 0: never; default: the terminal's width, if it is one\n"
+	      "  -w WIDTH   cut lines there; 0: never; default: the terminal's width, if it is "
+	      "one\n"
 	      "  --json     the same as JSON\n"
 	      "  --help, --version\n",
 	      to);
@@ -56,13 +58,15 @@ terminal_width(void)
 {
 	struct winsize size;
 
-	return isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+	return isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col
+										     : 0;
 }
 
 static bool
 is_plane(const char *name)
 {
-	static const char *const planes[] = { "IOService", "IOUSB", "IOPower", "IODeviceTree", "IOAudio", "IOFireWire" };
+	static const char *const planes[] = { "IOService",    "IOUSB",   "IOPower",
+					      "IODeviceTree", "IOAudio", "IOFireWire" };
 	size_t i;
 
 	for (i = 0; i < sizeof planes / sizeof planes[0]; i++)
@@ -99,7 +103,8 @@ main(int argc, char **argv)
 			options.depth = (unsigned)depth;
 			break;
 		case 'f':
-			break; /* macOS formats some properties with it; nothing here has such a form */
+			break; /* macOS formats some properties with it; nothing here has such a
+				  form */
 		case 'i':
 			options.inheritance = true;
 			break;
@@ -132,7 +137,8 @@ main(int argc, char **argv)
 			options.hex = true;
 			break;
 		case 'a':
-			fprintf(stderr, "ioreg: -a (a property list) is not supported; --json says the same\n");
+			fprintf(stderr, "ioreg: -a (a property list) is not supported; --json says "
+					"the same\n");
 			return 2;
 		case JSON:
 			options.json = true;
@@ -150,15 +156,19 @@ main(int argc, char **argv)
 		}
 	}
 	if (optind < argc) {
-		fprintf(stderr, "ioreg: argument '%s': ioreg takes options only (ioreg --help)\n", argv[optind]);
+		fprintf(stderr, "ioreg: argument '%s': ioreg takes options only (ioreg --help)\n",
+			argv[optind]);
 		return 2;
 	}
 	if (options.roots && !options.class_name && !options.name && !options.key) {
-		fprintf(stderr, "ioreg: -r begins with what -c, -n or -k select; none of them is given\n");
+		fprintf(stderr,
+			"ioreg: -r begins with what -c, -n or -k select; none of them is given\n");
 		return 2;
 	}
 	if (!is_plane(options.plane)) {
-		fprintf(stderr, "ioreg: there is no plane '%s'; the planes are IOService, IOUSB, IOPower, IODeviceTree, IOAudio and IOFireWire\n",
+		fprintf(stderr,
+			"ioreg: there is no plane '%s'; the planes are IOService, IOUSB, IOPower, "
+			"IODeviceTree, IOAudio and IOFireWire\n",
 			options.plane);
 		return 2;
 	}

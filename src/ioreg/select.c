@@ -9,10 +9,13 @@
 #include "ioreg/ioreg.h"
 
 bool
-ioreg_is_selected(const struct ioreg_options *options, io_registry_entry_t entry, CFDictionaryRef description)
+ioreg_is_selected(const struct ioreg_options *options, io_registry_entry_t entry,
+		  CFDictionaryRef description)
 {
 	CFTypeRef classes = ioreg_get(description, "classes"), property;
-	CFIndex i, n = classes && CFGetTypeID(classes) == CFArrayGetTypeID() ? CFArrayGetCount(classes) : 0;
+	CFIndex i, n = classes && CFGetTypeID(classes) == CFArrayGetTypeID()
+			       ? CFArrayGetCount(classes)
+			       : 0;
 	CFStringRef key;
 	bool fits = !options->class_name;
 
@@ -94,7 +97,8 @@ ioreg_children(const struct ioreg_options *options, io_registry_entry_t entry, s
 }
 
 static io_registry_entry_t *
-find_tops(const struct ioreg_options *options, io_registry_entry_t entry, io_registry_entry_t *tops, size_t *n)
+find_tops(const struct ioreg_options *options, io_registry_entry_t entry, io_registry_entry_t *tops,
+	  size_t *n)
 {
 	CFDictionaryRef description = NULL;
 	io_registry_entry_t *children;

@@ -2,10 +2,8 @@
 /* The tree as macOS's ioreg draws it:
  *
  *     +-o Root  <class IORegistryEntry, id 0x100000100, retain 5>
- *       +-o Sensor@14100000  <class IOUSBHostDevice, id 0x100000103, registered, matched, active, busy 0, retain 3>
- *       | {
- *       |   "idVendor" = 4617
- *       | }
+ *       +-o Sensor@14100000  <class IOUSBHostDevice, id 0x100000103, registered, matched, active,
+ * busy 0, retain 3> | { |   "idVendor" = 4617 | }
  *       |
  */
 
@@ -35,8 +33,9 @@ print_line(struct drawing *drawing, size_t bold_from, size_t bold_to)
 	if (width && len > width)
 		len = width;
 	if (drawing->options->bold && bold_to > bold_from && bold_to <= len)
-		printf("%.*s\033[1m%.*s\033[0m%.*s\n", (int)bold_from, text, (int)(bold_to - bold_from),
-		       text + bold_from, (int)(len - bold_to), text + bold_to);
+		printf("%.*s\033[1m%.*s\033[0m%.*s\n", (int)bold_from, text,
+		       (int)(bold_to - bold_from), text + bold_from, (int)(len - bold_to),
+		       text + bold_to);
 	else
 		printf("%.*s\n", (int)len, text);
 	adxi_buf_done(&drawing->line);
@@ -70,7 +69,8 @@ show_properties(struct drawing *drawing, io_registry_entry_t entry, bool has_chi
 		adxi_buf_append_string(&drawing->line, "  ");
 		ioreg_value(&drawing->line, keys[i], false);
 		adxi_buf_append_string(&drawing->line, " = ");
-		ioreg_value(&drawing->line, CFDictionaryGetValue(properties, keys[i]), drawing->options->hex);
+		ioreg_value(&drawing->line, CFDictionaryGetValue(properties, keys[i]),
+			    drawing->options->hex);
 		print_line(drawing, 0, 0);
 	}
 	free(keys);
@@ -93,7 +93,8 @@ append_classes(struct drawing *drawing, CFDictionaryRef description)
 		return;
 	}
 	while (i-- > 0)
-		adxi_buf_printf(&drawing->line, "%s%s", ioreg_text(CFArrayGetValueAtIndex(classes, i)), i ? ":" : "");
+		adxi_buf_printf(&drawing->line, "%s%s",
+				ioreg_text(CFArrayGetValueAtIndex(classes, i)), i ? ":" : "");
 }
 
 static bool
@@ -122,12 +123,14 @@ show_head(struct drawing *drawing, CFDictionaryRef description)
 		adxi_buf_printf(&drawing->line, "@%s", location);
 	adxi_buf_append_string(&drawing->line, "  <class ");
 	append_classes(drawing, description);
-	adxi_buf_printf(&drawing->line, ", id 0x%llx", (unsigned long long)ioreg_number(description, "id"));
+	adxi_buf_printf(&drawing->line, ", id 0x%llx",
+			(unsigned long long)ioreg_number(description, "id"));
 	if (is_service(description))
 		adxi_buf_printf(&drawing->line, ", %sregistered, %smatched, %sactive, busy %lld",
 				ioreg_flag(description, "registered") ? "" : "!",
 				ioreg_flag(description, "matched") ? "" : "!",
-				ioreg_flag(description, "inactive") ? "in" : "", ioreg_number(description, "busy"));
+				ioreg_flag(description, "inactive") ? "in" : "",
+				ioreg_number(description, "busy"));
 	adxi_buf_printf(&drawing->line, ", retain %lld>", ioreg_number(description, "retain"));
 	print_line(drawing, from, to);
 }
@@ -144,10 +147,12 @@ show_entry(struct drawing *drawing, io_registry_entry_t entry, bool alone)
 	/* It may have gone since it was listed. */
 	if (adx_entry_copy(entry, &description) != kIOReturnSuccess)
 		return;
-	if (!alone && (!options->depth || drawing->depth + 1 < options->depth) && drawing->depth < DEPTH_MAX)
+	if (!alone && (!options->depth || drawing->depth + 1 < options->depth) &&
+	    drawing->depth < DEPTH_MAX)
 		children = ioreg_children(options, entry, &n);
 	show_head(drawing, description);
-	if (!alone && ioreg_wants_properties(options, ioreg_is_selected(options, entry, description)))
+	if (!alone &&
+	    ioreg_wants_properties(options, ioreg_is_selected(options, entry, description)))
 		show_properties(drawing, entry, n > 0);
 	CFRelease(description);
 	drawing->depth++;
@@ -185,7 +190,8 @@ ioreg_show(const struct ioreg_options *options)
 
 	tops = ioreg_tops(options, &n);
 	if (n == 0 && !options->roots) {
-		fprintf(stderr, "ioreg: no dextd answers; is AMBIDEXT_REALM set to its directory?\n");
+		fprintf(stderr,
+			"ioreg: no dextd answers; is AMBIDEXT_REALM set to its directory?\n");
 		return 1;
 	}
 	for (i = 0; i < n; i++) {

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT */
+/* What clients get from dextd: lookups, openings, notifications, refusals. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "dextd/realm_test.h"
+
+static void
+test_open_and_close(void **state)
+{
+	struct test *test = *state;
+	uint64_t id = 0, client = 0, second = 0;
+	value_auto OSDictionary *properties = NULL;
+
+	write_bundle(test, "Drv", "com.acme.Drv", "c", ON_RESOURCES REGISTERS);
+	load(test, "Drv");
+	quiet(test);
+	assert_int_equal(lookup(test, "Drv", &id), 1);
+	assert_int_equal(open_client(test, id, 0, &client), kIOReturnSuccess);
+	assert_int_equal(open_client(test, id, 0, &second), kIOReturnSuccess);
+	assert_true(second > client);
+	assert_int_equal(ADXRegistry_CopyProperties(test->registry, client, &properties),
+			 kIOReturnSuccess);
+	assert_string_equal(value_get_cstr(properties, "IOUserClass"), "FakeClient");
+	assert_non_null(strstr(value_get_cstr(properties, "IOUserClientCreator"), ", daemon_test"));
+	assert_string_equal(value_get_cstr(properties, "CFBundleIdentifier"), "com.acme.Drv");
+
+	assert_int_equal(open_client(test, id, 1, &second), kIOReturnExclusiveAccess);
+	assert_int_equal(open_client(test, id, 2, &second), kIOReturnError);
+	assert_true(log_has(test, "T61", "NewUserClient"));
+	assert_int_equal(open_client(test, id, 4, &second), kIOReturnUnsupported);
+	assert_true(log_has(test, "SRV004", "answered NewUserClient"));
+	assert_int_equal(open_client(test, 1, 0, &second), MACH_SEND_INVALID_DEST);
+
+	assert_int_equal(ADXRegistry_Close(test->registry, client), kIOReturnSuccess);
+	assert_int_equal(ADXRegistry_Close(test->registry, client), kIOReturnSuccess);
+	assert_int_equal(ADXRegistry_Close(test->registry, id), kIOReturnBadArgument);
+	assert_int_equal(ADXRegistry_Close(test->registry, UINT64_MAX), kIOReturnBadArgument);
+	quiet(test);
+	assert_int_equal(ADXRegistry_GetBusyState(test->registry, client, &(uint32_t){ 0 }),
+			 MACH_SEND_INVALID_DEST);
+	/* The driver dies in NewUserClient. */
+	assert_int_equal(open_client(test, id, 3, &second), MIG_SERVER_DIED);
+	quiet(test);
+	assert_int_equal(lookup(test, "Drv", NULL), 1);
+}
+
+static void
+test_client_death_closes(void **state)
+{
+	struct test *test = *state;
+	uint64_t id = 0, client = 0;
+
+	write_bundle(test, "Drv", "com.acme.Drv", "c", ON_RESOURCES REGISTERS);
+	load(test, "Drv");
+	quiet(test);
+	assert_int_equal(lookup(test, "Drv", &id), 1);
+	assert_int_equal(open_client(test, id, 0, &client), kIOReturnSuccess);
+	disconnect_client(test);
+	connect_client(test);
+	notify(test, "IOServiceTerminate", "FakeClient", 1);
+	/* Either its end is still to come, or it has gone already. */
+	wait_log(test, "", "::terminate(Drv-0x");
+	assert_int_equal(ADXRegistry_GetBusyState(test->registry, client, &(uint32_t){ 0 }),
+			 MACH_SEND_INVALID_DEST);
+	assert_int_equal(lookup(test, "Drv", NULL), 1);
+}
+
+static void
+test_interest(void **state)
+{
+	struct test *test = *state;
+	char general[128] = "IOGeneralInterest", busy[128] = "IOBusyInterest",
+	     unknown[128] = "IOOther";
+	uint64_t id = 0;
+
+	write_bundle(test, "Drv", "com.acme.Drv", "c", ON_RESOURCES REGISTERS);
+	load(test, "Drv");
+	quiet(test);
+	assert_int_equal(lookup(test, "Drv", &id), 1);
+	assert_int_equal(ADXRegistry_AddInterest(test->registry, id, general, test->observer, 1),
+			 kIOReturnSuccess);
+	assert_int_equal(ADXRegistry_AddInterest(test->registry, id, general, test->observer, 1),
+			 kIOReturnBadArgument);
+	assert_int_equal(ADXRegistry_AddInterest(test->registry, id, busy, test->observer, 2),
+			 kIOReturnSuccess);
+	assert_int_equal(ADXRegistry_AddInterest(test->registry, id, unknown, test->observer, 3),
+			 kIOReturnUnsupported);
+	assert_int_equal(tell_driver(test, id, "message", 0xe0000130), kIOReturnSuccess);
+	wait_heard(test, 1, id, 0xe0000130, "the driver's message");
+	/* Its process may end before it has answered. */
+	(void)tell_driver(test, id, "terminate", 1);
+	wait_heard(test, 1, id, 0xe0000010, "IsTerminated");
+	wait_heard(test, 2, id, 0xe0000120, "BusyStateChange");
+	assert_int_equal(ADXRegistry_RemoveNotification(test->registry, 99), kIOReturnNotFound);
+}
+
+static void
+test_notification_rules(void **state)
+{
+	struct test *test = *state;
+	value_auto OSDictionary *matching = by_name("IOUserResources");
+	value_auto OSArray *ids = NULL;
+	char type[128] = "IOServiceNever";
+
+	assert_int_equal(ADXRegistry_AddNotification(test->registry, type, matching, test->observer,
+						     1, &ids),
+			 kIOReturnUnsupported);
+	assert_int_equal(notify(test, "IOServicePublish", "IOUserResources", 1), 1);
+	assert_int_equal(notify(test, "IOServiceMatched", "IOUserResources", 2), 1);
+	assert_int_equal(notify(test, "IOServiceTerminate", "IOUserResources", 3), 0);
+	assert_int_equal(ADXRegistry_RemoveNotification(test->registry, 1), kIOReturnSuccess);
+	/* A rematch is told to those who ask for each, not to those who ask for the first. */
+	assert_int_equal(notify(test, "IOServiceFirstMatch", "IOUserResources", 4), 1);
+	write_bundle(test, "Drv", "com.acme.Drv", "c", ON_RESOURCES);
+	load(test, "Drv");
+	wait_heard(test, 2, 0, 0, "the second pass");
+	quiet(test);
+	assert_false(has_heard(&(struct heard){ .token = 4 }));
+	/* It does not register: nobody finds it, and the lookup says why. */
+	assert_int_equal(lookup(test, "Drv", NULL), 0);
+	assert_true(log_has(test, "T46", "Drv-0x"));
+}
+
+static void
+test_foreign_entries(void **state)
+{
+	struct test *test = *state;
+	uint64_t a = 0, b = 0;
+
+	write_bundle(test, "A", "com.acme.A", "a", ON_RESOURCES REGISTERS);
+	write_bundle(test, "B", "com.acme.B", "b", ON_RESOURCES REGISTERS);
+	load(test, "A");
+	load(test, "B");
+	quiet(test);
+	assert_int_equal(lookup(test, "A", &a), 1);
+	assert_int_equal(lookup(test, "B", &b), 1);
+	assert_int_equal(tell_driver(test, a, "foreign", b), kIOReturnNotPermitted);
+	assert_true(log_has(test, "SRV004", "of com.acme.A calls SetProperties"));
+	assert_int_equal(tell_driver(test, a, "Own", 5), kIOReturnSuccess);
+	{
+		value_auto OSDictionary *properties = NULL;
+
+		assert_int_equal(ADXRegistry_CopyProperties(test->registry, a, &properties),
+				 kIOReturnSuccess);
+		assert_non_null(value_get(properties, "Own"));
+	}
+}
+
+static void
+test_lookups_explain(void **state)
+{
+	struct test *test = *state;
+	static const struct {
+		const char *key, *value, *rule, *says;
+	} cases[] = {
+		{ "IOProviderClass", "Drv", "T48", "is the IOUserClass of Drv-0x" },
+		{ "IOProviderClass", "Nothing", "T49", "IOProviderClass: wanted 'Nothing'" },
+		{ "IONameMach", "Drv", "T51", "'IONameMach'" },
+	};
+	value_auto OSDictionary *typed = value_dict_new(), *inner = value_dict_new();
+	value_auto OSArray *none = NULL;
+	size_t i;
+
+	write_bundle(test, "Drv", "com.acme.Drv", "c",
+		     ON_RESOURCES REGISTERS "<key>Number</key><integer>1</integer>");
+	load(test, "Drv");
+	quiet(test);
+	for (i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		value_auto OSDictionary *matching = value_dict_new();
+		value_auto OSArray *ids = NULL;
+
+		value_set_cstr(matching, cases[i].key, cases[i].value);
+		assert_int_equal(ADXRegistry_CopyMatching(test->registry, matching, &ids),
+				 kIOReturnSuccess);
+		if (!log_has(test, cases[i].rule, cases[i].says))
+			fail_msg("%s=%s: no %s", cases[i].key, cases[i].value, cases[i].rule);
+	}
+	value_set_cstr(inner, "Number", "1");
+	value_set(typed, "IOPropertyMatch", inner);
+	value_set_cstr(typed, "IONameMatch", "Drv");
+	assert_int_equal(ADXRegistry_CopyMatching(test->registry, typed, &none), kIOReturnSuccess);
+	assert_int_equal(value_count(none), 0);
+	assert_true(log_has(test, "T52", "wanted string '1', Drv-0x"));
+}
+
+static void
+write_entitlements(struct test *test, const char *bundle, const char *key)
+{
+	char path[192];
+	FILE *file;
+
+	(void)snprintf(path, sizeof path, "%s/%s.dext/Entitlements.plist", test->dir, bundle);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fprintf(file, "<plist version=\"1.0\"><dict><key>%s</key><true/></dict></plist>", key);
+	fclose(file);
+}
+
+static void
+test_strict_access(void **state)
+{
+	struct test *test = *state;
+	uint64_t id = 0, client = 0;
+
+	write_bundle(test, "Open", "com.acme.Open", "a", ON_RESOURCES REGISTERS);
+	write_entitlements(test, "Open",
+			   "com.apple.developer.driverkit.allow-any-userclient-access");
+	write_bundle(test, "Shut", "com.acme.Shut", "b", ON_RESOURCES REGISTERS);
+	write_entitlements(test, "Shut", "com.apple.developer.driverkit");
+	write_bundle(test, "Silent", "com.acme.Silent", "c", ON_RESOURCES REGISTERS);
+	load(test, "Open");
+	load(test, "Shut");
+	load(test, "Silent");
+	quiet(test);
+	assert_int_equal(lookup(test, "Open", &id), 1);
+	assert_int_equal(open_client(test, id, 0, &client), kIOReturnSuccess);
+	assert_int_equal(lookup(test, "Shut", &id), 1);
+	assert_int_equal(open_client(test, id, 0, &client), kIOReturnNotPermitted);
+	assert_true(log_has(
+		test, "T62",
+		"has no com.apple.developer.driverkit.userclient-access for com.acme.Shut"));
+	assert_int_equal(lookup(test, "Silent", &id), 1);
+	assert_int_equal(open_client(test, id, 0, &client), kIOReturnSuccess);
+	assert_true(log_has(test, "T62", "declares entitlements"));
+}
+
+static void
+test_deaf_observer(void **state)
+{
+	struct test *test = *state, deaf = { 0 };
+	uint64_t id = 0;
+	unsigned i;
+
+	write_bundle(test, "Drv", "com.acme.Drv", "c", ON_RESOURCES REGISTERS);
+	load(test, "Drv");
+	quiet(test);
+	assert_int_equal(lookup(test, "Drv", &id), 1);
+	strcpy(deaf.dir, test->dir);
+	connect_client(&deaf);
+	for (i = 0; i < 200; i++) {
+		char type[128] = "IOGeneralInterest";
+
+		assert_int_equal(
+			ADXRegistry_AddInterest(deaf.registry, id, type, deaf.observer, i + 1),
+			kIOReturnSuccess);
+	}
+	for (i = 0; i < 100 && !log_has(test, "SRV006", "messages unread"); i++)
+		assert_int_equal(tell_driver(test, id, "message", 0xe0000130), kIOReturnSuccess);
+	assert_true(log_has(test, "SRV006", "messages unread"));
+	disconnect_client(&deaf);
+	assert_int_equal(lookup(test, "Drv", NULL), 1);
+}
+
+static void
+test_too_many_notifications(void **state)
+{
+	struct test *test = *state;
+	value_auto OSDictionary *matching = by_name("x");
+	char type[128] = "IOServicePublish";
+	IOReturn status = kIOReturnSuccess;
+	unsigned i;
+
+	for (i = 0; status == kIOReturnSuccess && i < 2000; i++) {
+		value_auto OSArray *ids = NULL;
+
+		status = ADXRegistry_AddNotification(test->registry, type, matching, test->observer,
+						     i, &ids);
+	}
+	assert_int_equal(status, kIOReturnNoResources);
+	assert_int_equal(i, 1025);
+}
+
+int
+main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		TEST_ALONE(test_open_and_close),
+		TEST_ALONE(test_client_death_closes),
+		TEST_ALONE(test_interest),
+		TEST_ALONE(test_notification_rules),
+		TEST_ALONE(test_foreign_entries),
+		TEST_ALONE(test_lookups_explain),
+		TEST_STRICT(test_strict_access),
+		TEST_ALONE(test_deaf_observer),
+		TEST_ALONE(test_too_many_notifications),
+	};
+
+	if (!test_arguments(argc, argv))
+		return 2;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
