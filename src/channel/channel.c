@@ -307,7 +307,8 @@ role_pass_locked(struct adxi_channel *ch)
 	struct waiter *waiter;
 
 	ADXI_LIST_EACH(waiter, &ch->waiters, link) {
-		if (waiter_is_done(ch, waiter))
+		/* A thread that delivers meanwhile comes for the role by itself. */
+		if (!waiter->asleep || waiter_is_done(ch, waiter))
 			continue;
 		waiter->chosen = true;
 		(void)pthread_cond_signal(&waiter->wake);
@@ -440,19 +441,37 @@ waiter_init(struct waiter *waiter, bool wants_room)
 	(void)pthread_cond_init(&waiter->wake, NULL);
 	atomic_init(&waiter->done, false);
 	waiter->wants_room = wants_room;
+	waiter->asleep = false;
 	waiter->chosen = false;
 }
 
 void
 channel_wait(struct adxi_channel *ch, struct waiter *waiter)
 {
+	struct delivery *mine;
 	bool orphan;
 
 	(void)pthread_mutex_lock(&ch->lock);
 	adxi_list_append(&ch->waiters, &waiter->link);
+	mine = channel_delivers_here(ch) ? ch->delivery : NULL;
+	if (mine)
+		mine->waiter = waiter;
 	while (!waiter_is_done(ch, waiter)) {
+		/* Inside a delivery nobody else delivers, and what this thread waits for may depend on it. */
+		if (mine && inbox_is_ready_locked(ch)) {
+			orphan = waiter->chosen && role_take_locked(ch);
+			waiter->chosen = false;
+			(void)pthread_mutex_unlock(&ch->lock);
+			if (orphan)
+				channel_drop_role(ch);
+			channel_deliver(ch);
+			(void)pthread_mutex_lock(&ch->lock);
+			continue;
+		}
 		if (!role_take_locked(ch)) {
+			waiter->asleep = true;
 			(void)pthread_cond_wait(&waiter->wake, &ch->lock);
+			waiter->asleep = false;
 			continue;
 		}
 		waiter->chosen = false;
@@ -461,6 +480,8 @@ channel_wait(struct adxi_channel *ch, struct waiter *waiter)
 		(void)pthread_mutex_lock(&ch->lock);
 	}
 	adxi_list_remove(&waiter->link);
+	if (mine)
+		mine->waiter = NULL;
 	/* Told to take the role, but done before: somebody else has to. */
 	orphan = waiter->chosen && role_take_locked(ch);
 	(void)pthread_mutex_unlock(&ch->lock);
@@ -527,6 +548,8 @@ channel_put(struct adxi_channel *ch, struct item *item)
 	(void)pthread_mutex_lock(&ch->lock);
 	adxi_list_append(&ch->inbox, &item->link);
 	atomic_fetch_add(&ch->n_inbox, 1);
+	if (ch->delivery && ch->delivery->waiter)
+		(void)pthread_cond_signal(&ch->delivery->waiter->wake);
 	(void)pthread_mutex_unlock(&ch->lock);
 }
 

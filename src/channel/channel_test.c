@@ -186,6 +186,58 @@ test_callers_without_loop(void **state)
 	callers(false);
 }
 
+static void *
+storm_run(void *context)
+{
+	struct caller *caller = context;
+	struct end *end = caller->end;
+
+	for (uint64_t i = 1; i <= 400; i++) {
+		uint64_t value = i, depth = i % 5;
+
+		switch ((i + caller->n_calls) % 3) {
+		case 0:
+			caller->failures += echo_call(end->peer, ECHO_ECHO, &value, 1, NULL, NULL) != 0 || value != i;
+			break;
+		case 1:
+			caller->failures += echo_call(end->peer, ECHO_CALL_BACK, &depth, 1, echo_object(end->door),
+						      NULL) != 0 || depth != i % 5;
+			break;
+		default:
+			for (uint64_t j = 0; j < i % 200; j++)
+				caller->failures += echo_post(end->peer, j) != 0;
+			caller->failures += echo_call(end->peer, ECHO_NULL, NULL, 0, NULL, NULL) != 0;
+			break;
+		}
+	}
+	return NULL;
+}
+
+/* All of it at once: whoever waits inside of a delivery must deliver, whoever has the role must pass it to one who sleeps. */
+static void
+test_storm(void **state)
+{
+	for (unsigned round = 0; round < 6; round++) {
+		struct caller caller[12] = { 0 };
+		struct pair pair;
+
+		pair_open(&pair, round % 2);
+		for (unsigned i = 0; i < 12; i++) {
+			caller[i].end = i % 2 ? &pair.b : &pair.a;
+			caller[i].n_calls = i / 2; /* where it begins */
+			/* Without a loop the one side answers only while it calls itself. */
+			if (round % 2 || i % 2 == 0)
+				assert_int_equal(pthread_create(&caller[i].thread, NULL, storm_run, &caller[i]), 0);
+		}
+		for (unsigned i = 0; i < 12; i++) {
+			if (round % 2 || i % 2 == 0)
+				(void)pthread_join(caller[i].thread, NULL);
+			assert_int_equal(caller[i].failures, 0);
+		}
+		pair_close(&pair);
+	}
+}
+
 static void
 test_nested(void **state)
 {
@@ -614,6 +666,7 @@ main(void)
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_callers_with_loop),
 		cmocka_unit_test(test_callers_without_loop),
+		cmocka_unit_test(test_storm),
 		cmocka_unit_test(test_nested),
 		cmocka_unit_test(test_objects),
 		cmocka_unit_test(test_release_race),

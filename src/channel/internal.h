@@ -48,6 +48,7 @@ struct waiter {
 	pthread_cond_t wake;
 	_Atomic bool done;
 	bool wants_room;
+	bool asleep;           /* on wake */
 	bool chosen;           /* was told to take the role */
 };
 
@@ -114,6 +115,7 @@ struct delivery {
 	struct adxi_channel *channel;
 	struct delivery *outer; /* this thread's */
 	struct delivery *below; /* the channel's owner before */
+	struct waiter *waiter;  /* while it waits on the same channel; borrowed */
 	unsigned depth;
 	bool handed_over;
 };
