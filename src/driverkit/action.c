@@ -65,7 +65,26 @@ handler_drop(struct handler *handler)
  * Creation
  */
 
-/* Whether target can be one. Its rules are told here, once for each action. */
+/* Once for each class: a driver that makes one such object makes thousands. Strict mode refuses each, and says so. */
+static bool
+refuse_type_allocated(const struct OSMetaClass *type, const struct OSMetaClass *meta)
+{
+	static const struct OSMetaClass *told[16]; /* guarded by actions_lock */
+	unsigned i = 0;
+
+	pthread_mutex_lock(&actions_lock);
+	while (i < 16 && told[i] && told[i] != meta)
+		i++;
+	bool known = i < 16 && told[i];
+	if (i < 16)
+		told[i] = meta;
+	pthread_mutex_unlock(&actions_lock);
+	if (known && !adxi_strict())
+		return false;
+	return adxi_tell(ADXI_RULE_T27, "%s: its target is a %s made with OSTypeAlloc", type->name, meta->name);
+}
+
+/* Whether target can be one. Its rules are told here. */
 static kern_return_t
 check_target(const struct OSMetaClass *type, const OS_OBJECT *target, uint64_t target_method)
 {
@@ -86,8 +105,7 @@ check_target(const struct OSMetaClass *type, const OS_OBJECT *target, uint64_t t
 		adxi_tell(ADXI_RULE_T28, "%s: its target, a %s, was not initialised", type->name,
 			  target->meta->name);
 	if (!(target->flags & OS_OBJECT_HOSTED) && target->flags & OS_OBJECT_TYPE_ALLOCATED &&
-	    adxi_tell(ADXI_RULE_T27, "%s: its target is a %s made with OSTypeAlloc", type->name,
-		      target->meta->name))
+	    refuse_type_allocated(type, target->meta))
 		return kIOReturnBadArgument;
 	return kIOReturnSuccess;
 }
@@ -303,9 +321,10 @@ cancel_elsewhere(void *context)
 {
 	OSAction *self = context;
 
-	adxi_tell(ADXI_RULE_T32, "%s: the queue of its %s is gone; its cancel handler runs on the process's queue",
-		  ((OS_OBJECT *)self)->meta->name,
-		  self->ivars->target ? ((OS_OBJECT *)self->ivars->target)->meta->name : "target");
+	if (adxi_tell(ADXI_RULE_T32, "%s: the queue of its %s is gone; its cancel handler runs on the process's queue",
+		      ((OS_OBJECT *)self)->meta->name,
+		      self->ivars->target ? ((OS_OBJECT *)self->ivars->target)->meta->name : "target"))
+		adxi_die("%s", adxi_told_last());
 	if (adxi_queue_async_f(adxi_queue_root(), cancel_run, NULL, self) < 0)
 		adxi_die("no memory to run a cancel handler");
 }

@@ -14,7 +14,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "driverkit/block.h"
-#include "driverkit/oslog.h"
+#include "object/oslog.h"
 
 const uint64_t IOVMPageSize = 4096;
 
@@ -119,7 +119,7 @@ OSReportWithBacktrace(const char *format, ...)
 
 struct IOLock {
 	pthread_mutex_t mutex;
-	pthread_t owner; /* valid while held */
+	pthread_t owner; /* atomic; valid while held */
 	bool held;       /* atomic */
 	unsigned depth;  /* recursive locks: the owner's */
 };
@@ -146,13 +146,13 @@ lock_init(struct IOLock *lock, int kind)
 static bool
 lock_owned(const struct IOLock *lock)
 {
-	return __atomic_load_n(&lock->held, __ATOMIC_ACQUIRE) && pthread_equal(lock->owner, pthread_self());
+	return __atomic_load_n(&lock->held, __ATOMIC_ACQUIRE) && pthread_equal(__atomic_load_n(&lock->owner, __ATOMIC_RELAXED), pthread_self());
 }
 
 static void
 lock_taken(struct IOLock *lock)
 {
-	lock->owner = pthread_self();
+	__atomic_store_n(&lock->owner, pthread_self(), __ATOMIC_RELAXED);
 	lock->depth++;
 	__atomic_store_n(&lock->held, true, __ATOMIC_RELEASE);
 }
@@ -276,7 +276,7 @@ RECURSIVE_LOCK(IORecursiveConditionLock)
 
 struct IORWLock {
 	pthread_rwlock_t lock;
-	pthread_t writer;   /* valid while written */
+	pthread_t writer;   /* atomic; valid while written */
 	bool written;       /* atomic */
 	unsigned n_readers; /* atomic */
 };
@@ -317,14 +317,15 @@ IORWLockWrite(IORWLock *lock)
 
 	if (r != 0)
 		adxi_die("IORWLockWrite: %s", strerror(r));
-	lock->writer = pthread_self();
+	__atomic_store_n(&lock->writer, pthread_self(), __ATOMIC_RELAXED);
 	__atomic_store_n(&lock->written, true, __ATOMIC_RELEASE);
 }
 
 static bool
 rw_is_writer(IORWLock *lock)
 {
-	return __atomic_load_n(&lock->written, __ATOMIC_ACQUIRE) && pthread_equal(lock->writer, pthread_self());
+	return __atomic_load_n(&lock->written, __ATOMIC_ACQUIRE) &&
+	       pthread_equal(__atomic_load_n(&lock->writer, __ATOMIC_RELAXED), pthread_self());
 }
 
 void

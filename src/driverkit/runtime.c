@@ -160,8 +160,12 @@ may_run(const struct delivery *delivery)
 
 	if (delivery->claimed && !adxi_action_may_run(delivery->claimed))
 		return false;
-	return !OSMetaClassIsKindOf(target->meta, &IOService_Class) ||
-	       adxi_service_accepts((IOService *)target);
+	if (!OSMetaClassIsKindOf(target->meta, &IOService_Class) || adxi_service_accepts((IOService *)target))
+		return true;
+	if (delivery->claimed)
+		adxi_tell(ADXI_RULE_T41, "%s of a %s that has stopped: not run", delivery->method->name,
+			  target->meta->name);
+	return false;
 }
 
 static void
