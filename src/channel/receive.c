@@ -283,6 +283,9 @@ receive_reply(struct adxi_channel *ch, const struct wire_header *header, const u
 		adxi_tell(ADXI_RULE_CHN008, "descriptors of a reply of %s did not fit into this process", ch->name);
 		return r;
 	}
+	/* The caller has read its arguments, which may lie where the reply goes: the peer answered what it published. Said in
+	 * this process too, for ThreadSanitizer. */
+	(void)atomic_load_explicit(&ch->sent, memory_order_acquire);
 	call = call_detach(ch, header->transaction);
 	if (!call) {
 		fds_close(&fds);

@@ -335,8 +335,8 @@ publish_queued(struct adxi_channel *ch, struct queued *queued, bool *wake)
 	if (r < 0)
 		return r == -EAGAIN ? 0 : r;
 	memcpy(place, queued->bytes, queued->size);
+	atomic_fetch_add_explicit(&ch->sent, 1, memory_order_release);
 	*wake |= ring_publish(&ch->tx);
-	atomic_fetch_add_explicit(&ch->sent, 1, memory_order_relaxed);
 	queued_free(ch, queued);
 	return 1;
 }
@@ -440,8 +440,8 @@ send_locked(struct adxi_channel *ch, struct outgoing *out, bool *wake)
 			r = send_fds(ch, &out->header->fd_sequence, out->fds, out->n_fds);
 		if (r == 0) {
 			outgoing_write(out, place);
+			atomic_fetch_add_explicit(&ch->sent, 1, memory_order_release);
 			*wake = ring_publish(&ch->tx);
-			atomic_fetch_add_explicit(&ch->sent, 1, memory_order_relaxed);
 			return 0;
 		}
 		if (r != -EAGAIN && r != -EPIPE)
