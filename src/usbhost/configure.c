@@ -206,6 +206,7 @@ host_interfaces_end(struct host_device *device, struct host_barrier *barrier)
 		host_queue_refuse(&interfaces[i]->session.control, kIOReturnNoDevice);
 		host_queue_abort(&interfaces[i]->session.control, kIOReturnAborted, barrier);
 		host_pipes_end(interfaces[i], kIOReturnNoDevice, kIOReturnAborted, true, barrier);
+		host_session_drop(device, &interfaces[i]->session);
 		if (published)
 			host->nubs->interface_gone(host->userdata, interfaces[i]);
 		(void)host_unref(interfaces[i]);
@@ -245,23 +246,16 @@ static void
 enumerate_again(struct host_device *device)
 {
 	struct usbhost *host = device->host;
-	void *client = NULL;
 	bool gone;
 
 	(void)pthread_mutex_lock(&device->lock);
 	gone = !device->published;
 	device->published = false;
 	configure_locked(device, device->settings.value);
-	if (device->session.state == HOST_OPEN) {
-		client = device->session.client;
-		device->session.client = NULL;
-		device->session.state = HOST_CLOSED;
-	}
 	(void)pthread_mutex_unlock(&device->lock);
 	host_queue_refuse(&device->session.control, kIOReturnNotOpen);
 	host_queue_abort(&device->session.control, kIOReturnAborted, NULL);
-	if (client)
-		host->nubs->client_release(client);
+	host_session_drop(device, &device->session);
 	if (gone)
 		return;
 	host->nubs->device_gone(host->userdata, device);
@@ -280,19 +274,53 @@ enumerate_again(struct host_device *device)
 		publish_interfaces(device, true);
 }
 
+/* What the interfaces that ended had taken goes back. */
+static void
+release_old(struct change *change)
+{
+	struct host_device *device = change->device;
+
+	while (change->n_old > 0) {
+		struct host_interface *old = change->old[--change->n_old];
+
+		if (old->claimed) {
+			old->claimed = false;
+			(void)device->ops->unclaim(device->backend, old->number); /* gone: nothing to give back */
+		}
+		(void)host_unref(old);
+	}
+}
+
+static void
+change_drained(struct host_barrier *barrier)
+{
+	struct change *change = (struct change *)barrier;
+	int r = host_device_job(change->device, &change->job);
+
+	if (r < 0)
+		change_end(change, usb_error_return(r));
+}
+
+/* Job thread, once for each time that there are interfaces to end, and once when there are none any more. */
 static void
 change_run(struct host_job *job)
 {
 	struct change *change = adxi_container_of(job, struct change, job);
 	struct host_device *device = change->device;
-	unsigned i;
 	int r;
 
-	for (i = 0; i < change->n_old; i++) {
-		if (!change->old[i]->claimed)
-			continue;
-		change->old[i]->claimed = false;
-		(void)device->ops->unclaim(device->backend, change->old[i]->number); /* gone: nothing to give back */
+	release_old(change);
+	(void)pthread_mutex_lock(&device->lock);
+	while (change->n_old < device->n_interfaces) {
+		change->old[change->n_old] = host_ref(device->interfaces[change->n_old]);
+		change->n_old++;
+	}
+	(void)pthread_mutex_unlock(&device->lock);
+	if (change->n_old > 0) {
+		host_barrier_init(&change->barrier, change_drained);
+		host_interfaces_end(device, &change->barrier);
+		host_barrier_leave(&change->barrier);
+		return;
 	}
 	if (change->reset)
 		r = device->ops->reset ? device->ops->reset(device->backend) : -ENOTSUP;
@@ -309,26 +337,15 @@ change_run(struct host_job *job)
 }
 
 static void
-change_drained(struct host_barrier *barrier)
-{
-	struct change *change = (struct change *)barrier;
-	int r = host_device_job(change->device, &change->job);
-
-	if (r < 0)
-		change_end(change, usb_error_return(r));
-}
-
-static void
 change_begin(struct host_device *device, bool reset, uint8_t value, bool match, host_done *done, void *context)
 {
 	struct change *change = calloc(1, sizeof *change);
-	unsigned i;
+	int r;
 
 	if (!change) {
 		done(context, kIOReturnNoMemory);
 		return;
 	}
-	host_barrier_init(&change->barrier, change_drained);
 	change->job.run = change_run;
 	change->device = host_ref(device);
 	change->reset = reset;
@@ -336,12 +353,9 @@ change_begin(struct host_device *device, bool reset, uint8_t value, bool match, 
 	change->match = match;
 	change->done = done;
 	change->context = context;
-	(void)pthread_mutex_lock(&device->lock);
-	for (i = 0; i < device->n_interfaces; i++)
-		change->old[change->n_old++] = host_ref(device->interfaces[i]);
-	(void)pthread_mutex_unlock(&device->lock);
-	host_interfaces_end(device, &change->barrier);
-	host_barrier_leave(&change->barrier);
+	r = host_device_job(device, &change->job);
+	if (r < 0)
+		change_end(change, usb_error_return(r));
 }
 
 void

@@ -178,6 +178,8 @@ void host_interface_open(struct host_interface *interface, void *client, uint8_t
 void host_interface_close(struct host_interface *interface, void *client, host_done *done, void *context);
 void host_device_open(struct host_device *device, void *client, host_done *done, void *context);
 void host_device_close(struct host_device *device, void *client, host_done *done, void *context);
+/** The device or interface is gone: nobody has it any more. Its Close will find nothing to do. */
+void host_session_drop(struct host_device *device, struct host_session *session);
 /** Close every session whose client @p is_gone says so of. */
 void usbhost_clients_gone(struct usbhost *host, bool (*is_gone)(void *client, void *context), void *context);
 /** Does @p client (NULL: anyone) have the session now? */

@@ -303,6 +303,7 @@ detached(void *core, void *core_device)
 	host_interfaces_end(device, barrier);
 	if (barrier)
 		host_barrier_leave(barrier);
+	host_session_drop(device, &device->session);
 	if (published)
 		host->nubs->device_gone(host->userdata, device);
 	(void)pthread_mutex_lock(&host->lock);

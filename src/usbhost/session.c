@@ -341,6 +341,22 @@ host_device_close(struct host_device *device, void *client, host_done *done, voi
 	close_session(device, NULL, client, done, context);
 }
 
+void
+host_session_drop(struct host_device *device, struct host_session *session)
+{
+	void *client = NULL;
+
+	(void)pthread_mutex_lock(&device->lock);
+	if (session->state == HOST_OPEN) {
+		client = session->client;
+		session->client = NULL;
+		session->state = HOST_CLOSED;
+	}
+	(void)pthread_mutex_unlock(&device->lock);
+	if (client)
+		device->host->nubs->client_release(client);
+}
+
 /* ---------------------------------------------------------------------------------------------
  * Clients that die
  */
