@@ -70,6 +70,8 @@ enum {
 	OS_OBJECT_EXPORTED = 1u << 3,    /* some channel's capability table holds it */
 	OS_OBJECT_TYPE_ALLOCATED = 1u << 4, /* made with OSTypeAlloc: macOS knows no such object (T27) */
 	OS_OBJECT_WATCHED = 1u << 5, /* src/object/remote.h: OSSetWatcher() */
+	OS_OBJECT_DEAD = 1u << 6,    /* a proxy whose last reference is gone, kept a while to tell who uses it (T11) */
+	OS_OBJECT_PENDING = 1u << 7, /* an action in a host's pending request (T30) */
 };
 
 /* ---------------------------------------------------------------------------------------------
@@ -191,6 +193,8 @@ struct OSMethod {
 /** Method for @p id as @p meta implements it: the nearest record in the chain that has an impl, else
  *  the one that declares it, else NULL. Binary search per class. */
 ADX_API const struct OSMethod *OSMetaClassFindMethod(const struct OSMetaClass *meta, uint64_t id);
+/** "Class::Method" of the registered class that has a method @p id, for sentences; "an unknown method". Slow. */
+ADX_API const char *OSMethodName(uint64_t id);
 
 /* ---------------------------------------------------------------------------------------------
  * Calls, as generated stubs make them

@@ -271,8 +271,15 @@ action_redirect(OS_OBJECT *object, uint64_t *method)
 	struct OSAction_IVars *ivars = ((OSAction *)object)->ivars;
 	OS_OBJECT *to = object;
 
-	if (!ivars || *method != ivars->method || !ivars->target)
+	if (!ivars || !ivars->target)
 		return object;
+	if (*method != ivars->method) {
+		if (OSMetaClassFindMethod(object->meta, *method))
+			return object;
+		adxi_tell(ADXI_RULE_T33, "%s was invoked as %s, and it was made for %s: dropped", object->meta->name,
+			  OSMethodName(*method), OSMethodName(ivars->method));
+		return NULL;
+	}
 	pthread_mutex_lock(&ivars->lock);
 	if (ivars->cancelled) {
 		to = NULL;

@@ -21,10 +21,34 @@ struct ADXCompletion {
 struct completion_event {
 	struct iokit_event event;
 	uint64_t reference[8];
+	uint32_t selector;
 	IOReturn result;
 	uint32_t n_args;
 	void *args[16];
 };
+
+static pthread_once_t forms_once = PTHREAD_ONCE_INIT;
+static bool forms_are_told;
+
+static void
+forms_read(void)
+{
+	const char *text = getenv("AMBIDEXT_TELL_CALLBACKS");
+
+	forms_are_told = text && *text;
+}
+
+/* The type of the function is not known here, so this is told for every callback, and only when asked for. */
+static void
+tell_form(const struct completion_event *completion)
+{
+	static const char *const forms[] = { "IOAsyncCallback0", "IOAsyncCallback1", "IOAsyncCallback2", "IOAsyncCallback" };
+
+	(void)pthread_once(&forms_once, forms_read);
+	if (forms_are_told)
+		(void)adxi_tell(ADXI_RULE_T15, "selector %u: the driver sent %u words, so the callback is called as %s",
+				completion->selector, completion->n_args, forms[completion->n_args < 3 ? completion->n_args : 3]);
+}
 
 static void
 run(struct iokit_event *event)
@@ -45,6 +69,7 @@ run(struct iokit_event *event)
 		return;
 	}
 	iokit_memory_sync(connection);
+	tell_form(completion);
 	switch (completion->n_args) {
 	case 0:
 		((IOAsyncCallback0)function)(refcon, completion->result);
@@ -61,19 +86,14 @@ run(struct iokit_event *event)
 	}
 }
 
-/* IOUserClient::AsyncCompletion as it arrives here, by its generated unmarshaller. */
 static void
-complete(struct ADXCompletion *self, OSAction *action, IOReturn status, const uint64_t *data, uint32_t count)
+post(struct ADXCompletion *self, IOReturn status, const uint64_t *data, uint32_t count)
 {
 	struct completion_event *event = calloc(1, sizeof *event);
-	kern_return_t result = atomic_load(&self->call_result);
 
 	if (!event)
 		return;
-	atomic_fetch_add(&self->n_completions, 1);
-	if (result != kIOReturnSuccess)
-		(void)adxi_tell(ADXI_RULE_T13, "selector %u completed asynchronously after its call had returned %#x", self->selector,
-				(unsigned)result);
+	event->selector = self->selector;
 	event->event.run = run;
 	event->event.source = iokit_ref(&self->connection->object);
 	memcpy(event->reference, self->reference, sizeof event->reference);
@@ -84,15 +104,31 @@ complete(struct ADXCompletion *self, OSAction *action, IOReturn status, const ui
 	iokit_port_post(self->port, &event->event);
 }
 
-/* The driver let go of its last reference, or died. */
+/* IOUserClient::AsyncCompletion as it arrives here, by its generated unmarshaller. */
+static void
+complete(struct ADXCompletion *self, OSAction *action, IOReturn status, const uint64_t *data, uint32_t count)
+{
+	kern_return_t result = atomic_load(&self->call_result);
+
+	atomic_fetch_add(&self->n_completions, 1);
+	if (result != kIOReturnSuccess)
+		(void)adxi_tell(ADXI_RULE_T13, "selector %u completed asynchronously after its call had returned %#x", self->selector,
+				(unsigned)result);
+	post(self, status, data, count);
+}
+
+/* The driver let go of its last reference, or died. macOS says nothing then; here the client is told that it is over. */
 static void
 no_senders(OSMetaClassBase *object)
 {
 	struct ADXCompletion *self = (struct ADXCompletion *)object;
 
-	if (atomic_load(&self->n_completions) == 0 && atomic_load(&self->call_result) == kIOReturnSuccess)
-		(void)adxi_tell(ADXI_RULE_T12, "the completion of selector %u on user client %#llx was released without AsyncCompletion: "
-				"no callback will come", self->selector, (unsigned long long)self->connection->client_id);
+	if (atomic_load(&self->n_completions) > 0 || atomic_load(&self->call_result) != kIOReturnSuccess ||
+	    atomic_load(&self->connection->closed))
+		return;
+	if (!adxi_tell(ADXI_RULE_T12, "the completion of selector %u on user client %#llx was released without AsyncCompletion, or its driver "
+		       "ended", self->selector, (unsigned long long)self->connection->client_id))
+		post(self, kIOReturnAborted, NULL, 0);
 }
 
 static void
@@ -147,6 +183,12 @@ iokit_completion_new(struct iokit_connection *connection, struct IONotificationP
 void
 iokit_completion_called(OS_OBJECT *completion, kern_return_t result)
 {
-	if (completion)
-		atomic_store(&((struct ADXCompletion *)completion)->call_result, result);
+	struct ADXCompletion *self = (struct ADXCompletion *)completion;
+
+	if (!self)
+		return;
+	atomic_store(&self->call_result, result);
+	if (result != kIOReturnSuccess && atomic_load(&self->n_completions) > 0)
+		(void)adxi_tell(ADXI_RULE_T13, "selector %u completed asynchronously and then its call returned %#x", self->selector,
+				(unsigned)result);
 }

@@ -169,6 +169,10 @@ OSInvoke(const struct OSCall *call, struct OSMessage *ret_reply)
 	status = check_call(call);
 	if (status != kIOReturnSuccess)
 		return status;
+	if (call->target->flags & OS_OBJECT_DEAD) {
+		object_tell_dead(call->target, call->name);
+		return MACH_SEND_INVALID_DEST;
+	}
 	if (call->flags & OS_METHOD_ONEWAY)
 		ret_reply = NULL;
 	remote = call->target->remote;

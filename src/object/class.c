@@ -131,6 +131,21 @@ OSMetaClassRegister(struct OSMetaClass *meta)
 	(void)pthread_rwlock_unlock(&class_lock);
 }
 
+const char *
+OSMethodName(uint64_t id)
+{
+	const char *name = NULL;
+
+	(void)pthread_rwlock_rdlock(&class_lock);
+	for (unsigned i = 0; i < CLASS_BUCKETS && !name; i++)
+		for (const struct class_entry *entry = class_buckets[i]; entry && !name; entry = entry->next)
+			for (uint32_t j = 0; j < entry->meta->n_methods && !name; j++)
+				if (entry->meta->methods[j].id == id)
+					name = entry->meta->methods[j].name;
+	(void)pthread_rwlock_unlock(&class_lock);
+	return name ? name : "an unknown method";
+}
+
 const struct OSMetaClass *
 OSMetaClassWithName(const char *name)
 {

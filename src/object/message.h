@@ -29,4 +29,7 @@ bool OSMessageFill(struct OSMessage *message, IOReturn status, const struct OSSp
  * or owned by the message on success. NULL: no memory. The call's sizes have been checked. */
 struct OSMessage *OSMessageFromCall(const struct OSCall *call, struct OSReply *reply);
 
+/** @p object carries OS_OBJECT_DEAD: tell rule T11. @p what: "Class::Method" that was called on it. */
+void object_tell_dead(const OS_OBJECT *object, const char *what);
+
 #endif /* OBJECT_MESSAGE_H */

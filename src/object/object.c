@@ -21,6 +21,11 @@
 
 static void (*object_watcher)(OS_OBJECT *object);
 
+/* The last proxies that ended: who still uses one of them is told so (T11). Atomic slots of owned storage. */
+enum { OBJECT_N_DEAD = 64 };
+static OS_OBJECT *object_dead[OBJECT_N_DEAD];
+static uint32_t object_next_dead;
+
 /* The count is bookkeeping, not part of the value that const promises. */
 static OS_OBJECT *
 mutable_of(const OS_OBJECT *object)
@@ -41,9 +46,29 @@ OSSetWatcher(void (*last)(OS_OBJECT *object))
 }
 
 void
+object_tell_dead(const OS_OBJECT *object, const char *what)
+{
+	(void)adxi_tell(ADXI_RULE_T11, "%s for an %s that had been released: who stored it holds no reference",
+			what, object->meta->name);
+}
+
+static void
+bury(OS_OBJECT *object)
+{
+	uint32_t i = __atomic_fetch_add(&object_next_dead, 1, __ATOMIC_RELAXED) % OBJECT_N_DEAD;
+
+	__atomic_store_n(&object->flags, OS_OBJECT_DEAD, __ATOMIC_RELAXED);
+	OSMetaClassDeallocate(__atomic_exchange_n(&object_dead[i], object, __ATOMIC_ACQ_REL));
+}
+
+void
 OSRetain(const OS_OBJECT *object)
 {
-	if (!object || flags_of(object) & OS_OBJECT_IMMORTAL)
+	uint32_t flags = object ? flags_of(object) : OS_OBJECT_IMMORTAL;
+
+	if (flags & OS_OBJECT_DEAD)
+		object_tell_dead(object, "retain()");
+	if (flags & (OS_OBJECT_IMMORTAL | OS_OBJECT_DEAD))
 		return;
 	(void)__atomic_fetch_add(&mutable_of(object)->refcount, 1, __ATOMIC_RELAXED);
 }
@@ -76,7 +101,9 @@ OSRelease(const OS_OBJECT *borrowed)
 	/* Read before the count goes down: afterwards the object may be another thread's to free.
 	 */
 	flags = flags_of(object);
-	if (flags & OS_OBJECT_IMMORTAL)
+	if (flags & OS_OBJECT_DEAD)
+		object_tell_dead(object, "release()");
+	if (flags & (OS_OBJECT_IMMORTAL | OS_OBJECT_DEAD))
 		return;
 	before = __atomic_fetch_sub(&object->refcount, 1, __ATOMIC_ACQ_REL);
 	if (before == 1) {
@@ -219,6 +246,8 @@ OSObject_free_Impl(OSObject *self)
 	if (remote) {
 		remote->ops->release(remote, object);
 		object->remote = NULL;
+		bury(object);
+		return;
 	} else if (os_runtime.freeing) {
 		os_runtime.freeing(self);
 	}

@@ -532,7 +532,7 @@ const struct trap call_traps[] = {
 	{ "T10: main port", DRIVER, main_port, (kern_return_t)0x1000000a, 0, "T10", { "selector 13", "not a notification port" }, 0 },
 	{ "T10: synchronous", DRIVER, synchronous, kIOReturnBadArgument, 0, "T10",
 	  { "TrapCallsClient selector 13", "synchronous" }, 0 },
-	{ "T11: not retained", DRIVER, not_retained, 0, 0, "T11", { "AsyncCompletion", "OSAction", "released" }, 0 },
+	{ "T11: not retained", DRIVER, not_retained, 0, 0, "T11", { "IOUserClient::AsyncCompletion", "OSAction", "had been released" }, 0 },
 	{ "T12: dropped", DRIVER, dropped, 0, 0, "T12", { "selector 0", "without AsyncCompletion" }, 0 },
 	{ "T13: completed after an error", DRIVER, completed_after_error, 0, 0, "T13", { "selector 13", "0xe00002c0" }, 0 },
 	{ "T13: completed before an error", DRIVER, completed_before_error, kCallsFailure, 0, "T13", { "selector 14", "0xe00002c0" }, 0 },

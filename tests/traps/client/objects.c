@@ -111,7 +111,7 @@ const struct trap object_traps[] = {
 	{ "T37: Wakeup from outside", DRIVER, wake_elsewhere, kIOReturnNotPermitted, 0, "T37", { "Wakeup on queue 'elsewhere'" }, 0 },
 	{ "T38: super:: for SUPERDISPATCH", DRIVER, memory_of_super, kIOReturnBadArgument, 0, "T38",
 	  { "CopyClientMemoryForType of a TrapObjectsClient", "called itself", "SUPERDISPATCH" }, 0 },
-	{ "T41: timer after Stop", DRIVER, late_timer, 0, 0, "T41", { "TimerOccurred", "TrapObjectsClient that has stopped" }, 0 },
+	{ "T41: timer after Stop", DRIVER, late_timer, 0, 0, "T41", { "TrapObjectsClient::Tick", "TrapObjectsClient that has stopped" }, 0 },
 	{ "T42: long name", DRIVER, long_name, 0, 0, "T42", { "SetName", "140", "127" }, 0 },
 	{ "T42: long string", DRIVER, long_label, 0, 0, "T42", { "TrapObjectsClient::Label", "text", "25", "15" }, 0 },
 	{ "T42: long array", DRIVER, many_numbers, kIOReturnOverrun, 0, "T42", { "TrapObjectsClient::Numbers", "numbers", "5", "4" }, 0 },
