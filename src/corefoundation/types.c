@@ -11,8 +11,8 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "corefoundation/cf.h"
-#include "corefoundation/format.h"
 #include "object/containers.h"
+#include "object/format.h"
 
 const CFAllocatorRef kCFAllocatorDefault = NULL;
 const CFAllocatorRef kCFAllocatorSystemDefault = NULL;
@@ -157,7 +157,7 @@ CFStringCreateWithFormatAndArguments(CFAllocatorRef alloc, CFDictionaryRef forma
 	struct adxi_buf buf = { 0 };
 	CFStringRef string = NULL;
 
-	if (adxi_cf_format(&buf, CFStringGetCStringPtr(format, kCFStringEncodingUTF8), arguments) == 0)
+	if (adxi_format(&buf, CFStringGetCStringPtr(format, kCFStringEncodingUTF8), arguments) == 0)
 		string = (CFStringRef)adxi_string_bytes((const char *)buf.data, buf.len);
 	adxi_buf_done(&buf);
 	return string;

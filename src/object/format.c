@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-#include "corefoundation/format.h"
+#include "object/format.h"
 
+#include <errno.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "object/containers.h"
 
-enum { SPEC_MAX = 32 };
+enum { SPEC_MAX = 32, UUID_SIZE = 16 };
 
 enum length { LENGTH_INT, LENGTH_CHAR, LENGTH_SHORT, LENGTH_LONG, LENGTH_LONG_LONG, LENGTH_SIZE, LENGTH_LONG_DOUBLE };
 
@@ -15,6 +17,9 @@ enum length { LENGTH_INT, LENGTH_CHAR, LENGTH_SHORT, LENGTH_LONG, LENGTH_LONG_LO
 struct spec {
 	char text[SPEC_MAX]; /* as printf gets it, with * */
 	size_t len;
+	const char *annotation; /* "{public,uuid_t}" in the format, or NULL; borrowed */
+	size_t annotation_len;
+	int precision;          /* -1: none */
 	int stars[2];
 	unsigned n_stars;
 	enum length length;
@@ -29,14 +34,19 @@ spec_add(struct spec *spec, char c)
 }
 
 static const char *
-parse_number(const char *at, struct spec *spec, va_list *arguments)
+parse_number(const char *at, struct spec *spec, int *ret_number, va_list *arguments)
 {
+	*ret_number = 0;
 	if (*at == '*') {
-		spec->stars[spec->n_stars++] = va_arg(*arguments, int);
+		*ret_number = spec->stars[spec->n_stars++] = va_arg(*arguments, int);
 		spec_add(spec, *at++);
+		return at;
 	}
-	while (*at >= '0' && *at <= '9')
-		spec_add(spec, *at++);
+	for (; *at >= '0' && *at <= '9'; at++) {
+		if (*ret_number < 100000)
+			*ret_number = *ret_number * 10 + (*at - '0');
+		spec_add(spec, *at);
+	}
 	return at;
 }
 
@@ -69,13 +79,21 @@ parse_length(const char *at, struct spec *spec)
 static const char *
 parse(const char *at, struct spec *spec, va_list *arguments)
 {
-	*spec = (struct spec){ .text = "%", .len = 1 };
+	const char *end;
+	int width;
+
+	*spec = (struct spec){ .text = "%", .len = 1, .precision = -1 };
+	if (*at == '{' && (end = strchr(at, '}'))) {
+		spec->annotation = at;
+		spec->annotation_len = (size_t)(end - at) + 1;
+		at = end + 1;
+	}
 	while (*at && strchr("-+ #0", *at))
 		spec_add(spec, *at++);
-	at = parse_number(at, spec, arguments);
+	at = parse_number(at, spec, &width, arguments);
 	if (*at == '.') {
 		spec_add(spec, *at++);
-		at = parse_number(at, spec, arguments);
+		at = parse_number(at, spec, &spec->precision, arguments);
 	}
 	at = parse_length(at, spec);
 	if (spec->len < sizeof spec->text - 2 && *at) {
@@ -83,6 +101,21 @@ parse(const char *at, struct spec *spec, va_list *arguments)
 		spec_add(spec, *at++);
 	}
 	return at;
+}
+
+/* Whether the annotation has @p word between '{', ',', ' ' and '}'. */
+static bool
+is_annotated(const struct spec *spec, const char *word)
+{
+	const char *at = spec->annotation, *end = at + spec->annotation_len;
+	size_t n = strlen(word), len;
+
+	for (; spec->annotation && at < end; at += len + 1) {
+		len = strcspn(at, "{, }");
+		if (len == n && !strncmp(at, word, n))
+			return true;
+	}
+	return false;
 }
 
 /* The stars' values come before the converted one. */
@@ -97,6 +130,8 @@ parse(const char *at, struct spec *spec, va_list *arguments)
 static int
 put_integer(struct adxi_buf *buf, const struct spec *spec, va_list *arguments)
 {
+	int value;
+
 	switch (spec->length) {
 	case LENGTH_LONG:
 		return PRINT(va_arg(*arguments, long));
@@ -105,8 +140,35 @@ put_integer(struct adxi_buf *buf, const struct spec *spec, va_list *arguments)
 	case LENGTH_SIZE:
 		return PRINT(va_arg(*arguments, size_t));
 	default:
-		return PRINT(va_arg(*arguments, int));
+		value = va_arg(*arguments, int);
+		if (is_annotated(spec, "bool"))
+			return adxi_buf_append_string(buf, value ? "true" : "false");
+		if (is_annotated(spec, "BOOL"))
+			return adxi_buf_append_string(buf, value ? "YES" : "NO");
+		if (is_annotated(spec, "errno") || is_annotated(spec, "darwin.errno"))
+			return adxi_buf_printf(buf, "[%d: %s]", value, strerror(value));
+		return PRINT(value);
 	}
+}
+
+/* %.16P: as many bytes as the precision says. */
+static int
+put_bytes(struct adxi_buf *buf, const struct spec *spec, const uint8_t *bytes)
+{
+	bool is_uuid = is_annotated(spec, "uuid_t");
+	int i, size = spec->precision >= 0 ? spec->precision : is_uuid ? UUID_SIZE : 0;
+
+	if (!bytes)
+		return adxi_buf_append_string(buf, "(null)");
+	if (is_uuid && size == UUID_SIZE) {
+		for (i = 0; i < size; i++)
+			(void)adxi_buf_printf(buf, i == 4 || i == 6 || i == 8 || i == 10 ? "-%02X" : "%02X", bytes[i]);
+		return adxi_buf_error(buf);
+	}
+	(void)adxi_buf_append_byte(buf, '<');
+	for (i = 0; i < size; i++)
+		(void)adxi_buf_printf(buf, "%02x", bytes[i]);
+	return adxi_buf_append_byte(buf, '>');
 }
 
 static int
@@ -125,7 +187,7 @@ put_text(struct adxi_buf *buf, const struct spec *spec, const char *text)
 
 /* @return 1: not a conversion that is known here */
 static int
-put(struct adxi_buf *buf, const struct spec *spec, va_list *arguments)
+put(struct adxi_buf *buf, const struct spec *spec, int error, va_list *arguments)
 {
 	switch (spec->conversion) {
 	case '%':
@@ -135,6 +197,10 @@ put(struct adxi_buf *buf, const struct spec *spec, va_list *arguments)
 	case 's':
 		return spec->length == LENGTH_INT ? put_text(buf, spec, va_arg(*arguments, const char *))
 						  : 1;
+	case 'm':
+		return adxi_buf_append_string(buf, strerror(error));
+	case 'P':
+		return put_bytes(buf, spec, va_arg(*arguments, const uint8_t *));
 	case 'p':
 		return PRINT(va_arg(*arguments, void *));
 	case 'd':
@@ -163,10 +229,10 @@ put(struct adxi_buf *buf, const struct spec *spec, va_list *arguments)
 #pragma GCC diagnostic pop
 
 int
-adxi_cf_format(struct adxi_buf *buf, const char *format, va_list arguments)
+adxi_format(struct adxi_buf *buf, const char *format, va_list arguments)
 {
+	int r = 0, error = errno;
 	va_list rest;
-	int r = 0;
 
 	va_copy(rest, arguments);
 	while (*format && r == 0) {
@@ -178,7 +244,7 @@ adxi_cf_format(struct adxi_buf *buf, const char *format, va_list arguments)
 		if (r < 0 || !*format)
 			break;
 		format = parse(format + 1, &spec, &rest);
-		r = put(buf, &spec, &rest);
+		r = put(buf, &spec, error, &rest);
 	}
 	va_end(rest);
 	return adxi_buf_error(buf);
