@@ -27,12 +27,14 @@
 #include "driverkit/process.h"
 #include "driverkit/runtime.h"
 #include "driverkit/service.h"
+#include "driverkit/underway.h"
 #include "driverkit/user_client.h"
 #include "driverkit/workers.h"
 
 #define LOG_TOPIC "driverkit.host"
 #include "base/log.h"
 
+#define EXIT_GRACE_S 5u
 #define CONNECT_TIMEOUT_MS 10000
 
 static const struct adxi_host_ops *ops; /* borrowed; NULL: none */
@@ -461,25 +463,41 @@ ADXHost_DetachDevice_Impl(ADXHost *self, OSString *what, OSString **problem)
  */
 
 static void
-quit(int status)
+quit(void)
 {
-	__atomic_store_n(&exit_status, status, __ATOMIC_RELEASE);
+	static bool quitting;
+
+	if (__atomic_exchange_n(&quitting, true, __ATOMIC_ACQ_REL))
+		return;
 	if (ops && ops->ending)
 		ops->ending(ops_userdata);
 	adxi_workers_quit();
 }
 
+static void
+linger_over(struct adxi_timer *timer)
+{
+	quit();
+}
+
+static struct adxi_timer linger = { .fire = linger_over };
+
+/* Drivers' free() may still be to come, when cancel handlers and replies under way have let go. A driver that keeps a
+ * reference for ever holds the process up no longer than LINGER_NS. */
 void
 ADXHost_Exit_Impl(ADXHost *self, int32_t status)
 {
-	quit(status);
+	__atomic_store_n(&exit_status, status, __ATOMIC_RELEASE);
+	if (adxi_timer_arm(&linger, ADXI_CLOCK_UPTIME, adxi_clock_now(ADXI_CLOCK_UPTIME) + LINGER_NS) < 0)
+		quit();
+	adxi_services_when_freed(quit);
 }
 
 static void
 dextd_gone(struct adxi_channel *channel, void *userdata, int reason)
 {
 	log_debug("dextd is gone");
-	quit(0);
+	quit();
 }
 
 static const struct adxi_channel_ops dextd_ops = { .closed = dextd_gone };
@@ -561,8 +579,8 @@ adxi_host_start(const struct adxi_host_ops *new_ops, void *userdata)
 	ops_userdata = userdata;
 	adxi_peers_on_gone(tell_peer_gone);
 	(void)setvbuf(stderr, NULL, _IOLBF, ADXI_LOGLINE_MAX);
-	adxi_log_setup(program_invocation_short_name, ADXI_LOG_WARNING);
 	adxi_tell_set_sink(tell_dextd, NULL);
+	adxi_fault_install();
 	int r = connect_dextd((int)socket, token);
 	if (r < 0)
 		(void)fprintf(stderr, "%s: dextd does not take this process: %s\n", program_invocation_short_name,
@@ -574,6 +592,9 @@ int
 adxi_host_run(void)
 {
 	adxi_workers_join();
+	/* What a driver does in this moment, its last free() perhaps, is done to its end; one that hangs ends the process. */
+	(void)alarm(EXIT_GRACE_S);
+	adxi_workers_stop();
 	return __atomic_load_n(&exit_status, __ATOMIC_ACQUIRE);
 }
 

@@ -121,12 +121,14 @@ open_service(const char *name)
 	give_up("%s did not appear", name);
 }
 
-static bool
+static void
 read_counters(io_connect_t connection, uint64_t *counters)
 {
 	uint32_t n = kTransferCounterCount;
+	kern_return_t ret = IOConnectCallScalarMethod(connection, kTransferCounters, NULL, 0, counters, &n);
 
-	return IOConnectCallScalarMethod(connection, kTransferCounters, NULL, 0, counters, &n) == kIOReturnSuccess;
+	if (ret != kIOReturnSuccess)
+		give_up("the transfer driver does not answer any more: %s", mach_error_string(ret));
 }
 
 static void
@@ -172,8 +174,7 @@ stream(io_connect_t transfer, io_connect_t async, uint64_t bytes)
 	double until = now() + GIVE_UP_SECONDS, next_line = now() + 1.0;
 
 	do {
-		if (!read_counters(transfer, counters))
-			give_up("the transfer driver does not answer any more");
+		read_counters(transfer, counters);
 		pump_callbacks(async);
 		if (now() > next_line) {
 			say("%4" PRIu64 " MiB in %" PRIu64 " transfers, %" PRIu64 " callbacks", counters[kCounterBytes] >> 20,
