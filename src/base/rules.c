@@ -71,6 +71,25 @@ adxi_strict(void)
 	return strict_on;
 }
 
+static pthread_once_t patience_once = PTHREAD_ONCE_INIT;
+static uint64_t patience_ns;
+
+static void
+patience_read(void)
+{
+	const char *text = getenv("AMBIDEXT_PATIENCE_MS");
+	unsigned long ms = text ? strtoul(text, NULL, 10) : 0;
+
+	patience_ns = (ms ? ms : 5000u) * 1000000ull;
+}
+
+uint64_t
+adxi_patience_ns(void)
+{
+	(void)pthread_once(&patience_once, patience_read);
+	return patience_ns;
+}
+
 static void
 tell_stderr(void *context, const char *rule_id, const char *line)
 {

@@ -14,6 +14,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum adxi_rule {
 #define RULE(id, ...) ADXI_RULE_##id,
@@ -48,6 +49,9 @@ bool adxi_tell(enum adxi_rule rule, const char *fmt, ...) __attribute__((format(
 
 /** AMBIDEXT_STRICT=macos (read once). */
 bool adxi_strict(void);
+
+/** How long something waits before it is told (T20, T23): AMBIDEXT_PATIENCE_MS, or 5000, in nanoseconds (read once). */
+uint64_t adxi_patience_ns(void);
 
 /**
  * Where lines go. Default: none in a library (invariant: no library prints unless asked), except

@@ -17,6 +17,7 @@
 #include "driverkit/dispatch_queue.h"
 #include "driverkit/runtime.h"
 #include "driverkit/service.h"
+#include "driverkit/underway.h"
 
 #define LOG_TOPIC "driverkit.runtime"
 #include "base/log.h"
@@ -88,10 +89,14 @@ local_run(void *context)
 	struct local_call *call = context;
 	struct adxi_channel *outer_caller = caller;
 
+	struct adxi_underway outer;
+
 	call->call.outer = calls;
 	calls = &call->call;
 	caller = NULL;
+	adxi_underway_enter(call->call.method, call->call.target, false, &outer);
 	call->run(call->frame);
+	adxi_underway_leave(&outer);
 	caller = outer_caller;
 	calls = call->call.outer;
 }
@@ -174,10 +179,13 @@ delivery_run(struct adxi_work *work)
 	struct delivery *delivery = adxi_container_of(work, struct delivery, work);
 	struct adxi_channel *outer_caller = caller;
 	bool runs = may_run(delivery);
+	struct adxi_underway outer;
 
 	if (runs) {
 		caller = delivery->caller;
+		adxi_underway_enter(delivery->method, delivery->message->target, delivery->message->reply, &outer);
 		delivery->method->invoke(delivery->message->target, delivery->method, delivery->message);
+		adxi_underway_leave(&outer);
 		caller = outer_caller;
 	} else {
 		log_debug("%s not run: %s", delivery->method->name,

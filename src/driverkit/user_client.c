@@ -12,6 +12,7 @@
 #include "channel/channel.h"
 #include "channel/memory_object.h"
 #include "driverkit/service.h"
+#include "driverkit/underway.h"
 #include "driverkit/user_client.h"
 
 #define LOG_TOPIC "driverkit.userclient"
@@ -291,7 +292,17 @@ IOUserClient__ExternalMethod_Impl(IOUserClient *self, uint64_t selector, const u
 	}
 	a.structureInput = input;
 	references = completion ? OSGetRetainCount((OS_OBJECT *)completion) : 0;
+	adxi_underway_external(((OS_OBJECT *)self)->meta->name, selector, input_size(&a),
+			       structureInputDescriptor ? ADXI_INPUT_DESCRIPTOR
+			       : input			? ADXI_INPUT_INLINE
+							: ADXI_INPUT_NONE);
 	ret = IOUserClient_ExternalMethod(self, selector, &a, NULL, NULL, NULL);
+	if (ret != kIOReturnSuccess && structureInputDescriptor)
+		adxi_tell(ADXI_RULE_T4,
+			  "%s selector %llu returned %#x: the input is %llu bytes, so that it is in "
+			  "structureInputDescriptor and structureInput is NULL",
+			  ((OS_OBJECT *)self)->meta->name, (unsigned long long)selector, (unsigned)ret,
+			  (unsigned long long)input_size(&a));
 	bool kept = completion && OSGetRetainCount((OS_OBJECT *)completion) > references;
 	if (ret == kIOReturnSuccess)
 		ret = variable ? give_variable(&a, variableOutput)

@@ -13,8 +13,6 @@
 #include "corefoundation/runloop.h"
 #include "iokit/iokit.h"
 
-#define UNRECEIVED_NS (5u * 1000000000ull) /* rule T20 */
-
 struct IONotificationPort {
 	struct iokit_object object;
 	pthread_mutex_t lock;           /* guards events, receiver state */
@@ -145,7 +143,7 @@ iokit_port_post(struct IONotificationPort *port, struct iokit_event *event)
 			signal_locked(port);
 		if (!port->has_receiver && !port->told_unreceived) {
 			struct iokit_event *oldest = ADXI_LIST_FIRST(&port->events, struct iokit_event, link);
-			if (event->time_ns - oldest->time_ns > UNRECEIVED_NS)
+			if (event->time_ns - oldest->time_ns > adxi_patience_ns())
 				tell = port->told_unreceived = true;
 		}
 	}

@@ -104,7 +104,8 @@ const struct trap object_traps[] = {
 	{ "T34: unknown queue", DRIVER, queue_name, kIOReturnBadArgument, 0, "T34",
 	  { "\"Axu\"", "TrapObjectsClient", "knows Default", "Aux" }, 0 },
 	{ "T35: two queues", DRIVER, two_queues, 0, 0, NULL, { NULL }, 0 },
-	{ "T36: DispatchSync on itself", DRIVER, sync_on_itself, 0, MIG_SERVER_DIED, "T36", { "DispatchSync", "from itself" }, TRAP_DIES },
+	{ "T36: DispatchSync on itself", DRIVER, sync_on_itself, 0, 0, "T36",
+	  { "DispatchSync", "TrapObjectsClient.Default", "from itself" }, 0 },
 	{ "T36: Wait on itself", DRIVER, wait_on_itself, kIOReturnCannotLock, 0, "T36",
 	  { "OSAction_TrapObjectsClient_Tick", "Wait()", "which its callback needs" }, 0 },
 	{ "T37: Sleep from outside", DRIVER, sleep_elsewhere, kIOReturnNotPermitted, 0, "T37", { "Sleep on queue 'elsewhere'" }, 0 },
@@ -117,7 +118,7 @@ const struct trap object_traps[] = {
 	{ "T42: long array", DRIVER, many_numbers, kIOReturnOverrun, 0, "T42", { "TrapObjectsClient::Numbers", "numbers", "5", "4" }, 0 },
 	{ "T43: object of another class", DRIVER, memory_of_other_class, kIOReturnBadArgument, 0, "T43",
 	  { "OSData", "expected IOMemoryDescriptor" }, 0 },
-	{ "T44: OSRequiredCast", DRIVER, required_cast, MIG_SERVER_DIED, 0, "T44", { "a proxy", "to IOUserClient" }, TRAP_DIES },
+	{ "T44: OSRequiredCast", DRIVER, required_cast, MIG_SERVER_DIED, 0, "T44", { "OSRequiredCast of IOService", "to IOUserClient" }, TRAP_DIES },
 	{ "T44: OSDynamicCast", DRIVER, dynamic_cast, 0, 0, NULL, { NULL }, 0 },
 };
 const unsigned n_object_traps = sizeof object_traps / sizeof *object_traps;

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+/* Threads' places, and the watch over methods that callers wait for. */
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/buf.h"
+#include "base/rules.h"
+#include "driverkit/queue.h"
+#include "driverkit/timer.h"
+#include "driverkit/underway.h"
+
+struct place {
+	struct place *next;       /* in places; never removed */
+	bool taken;               /* atomic: a living thread has it */
+	uint64_t turn;            /* atomic: changes with every begin and end */
+	struct adxi_underway now; /* words read from outside, each atomic */
+	uint64_t seen, told;      /* the watch's: turns */
+};
+
+static struct place *places; /* atomic */
+static _Thread_local struct place *mine;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_key_t key;
+
+#define GET(word) __atomic_load_n(&(word), __ATOMIC_RELAXED)
+#define SET(word, value) __atomic_store_n(&(word), value, __ATOMIC_RELAXED)
+
+static void
+place_left(void *value)
+{
+	struct place *place = value;
+
+	__atomic_store_n(&place->taken, false, __ATOMIC_RELEASE);
+}
+
+static void
+key_new(void)
+{
+	(void)pthread_key_create(&key, place_left);
+}
+
+static struct place *
+place_new(void)
+{
+	struct place *place;
+	bool no = false;
+
+	(void)pthread_once(&once, key_new);
+	for (place = __atomic_load_n(&places, __ATOMIC_ACQUIRE); place; place = place->next, no = false)
+		if (__atomic_compare_exchange_n(&place->taken, &no, true, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+			break;
+	if (!place) {
+		place = calloc(1, sizeof(*place));
+		if (!place)
+			return NULL;
+		place->taken = true;
+		place->next = __atomic_load_n(&places, __ATOMIC_ACQUIRE);
+		while (!__atomic_compare_exchange_n(&places, &place->next, place, false, __ATOMIC_ACQ_REL,
+						    __ATOMIC_ACQUIRE))
+			;
+	}
+	(void)pthread_setspecific(key, place);
+	mine = place;
+	return place;
+}
+
+/* ---------------------------------------------------------------------------------------------
+ * The watch: a timer while somebody waits, which looks whether a thread still does what it did the last time
+ */
+
+static bool watching; /* atomic */
+
+static void
+add_queue(void *context, const char *name, unsigned queued, bool held)
+{
+	if (held)
+		adxi_buf_printf(context, ", queue '%s' is held and %u wait for it", name, queued);
+}
+
+static void
+tell_slow(const struct place *place)
+{
+	struct adxi_buf queues = { .limit = 1024 };
+	const char *client = GET(place->now.client);
+	char selector[96] = "";
+
+	if (client)
+		(void)snprintf(selector, sizeof(selector), " (selector %llu of a %s)",
+			       (unsigned long long)GET(place->now.selector), client);
+	adxi_queue_each_busy(add_queue, &queues);
+	adxi_tell(ADXI_RULE_T23, "%s of a %s%s has been running for %llu ms or more, and its caller waits%s",
+		  GET(place->now.method), GET(place->now.class_name), selector,
+		  (unsigned long long)(adxi_patience_ns() / 1000000), adxi_buf_text(&queues));
+	adxi_buf_done(&queues);
+}
+
+static void watch_arm(struct adxi_timer *timer);
+
+static void
+watch_fired(struct adxi_timer *timer)
+{
+	bool again = false;
+
+	for (struct place *place = __atomic_load_n(&places, __ATOMIC_ACQUIRE); place; place = place->next) {
+		uint64_t turn = GET(place->turn);
+
+		if (!GET(place->now.callers) || !GET(place->now.method))
+			continue;
+		again = true;
+		if (turn == place->seen && turn != place->told) {
+			tell_slow(place);
+			place->told = turn;
+		}
+		place->seen = turn;
+	}
+	__atomic_store_n(&watching, false, __ATOMIC_RELEASE);
+	if (again)
+		watch_arm(timer);
+}
+
+static void
+watch_arm(struct adxi_timer *timer)
+{
+	if (__atomic_exchange_n(&watching, true, __ATOMIC_ACQ_REL))
+		return;
+	(void)adxi_timer_arm(timer, ADXI_CLOCK_UPTIME, adxi_clock_now(ADXI_CLOCK_UPTIME) + adxi_patience_ns());
+}
+
+/* ---------------------------------------------------------------------------------------------
+ * A thread's own side
+ */
+
+static void
+set(struct place *place, const struct adxi_underway *now)
+{
+	SET(place->turn, place->turn + 1);
+	SET(place->now.method, now->method);
+	SET(place->now.class_name, now->class_name);
+	SET(place->now.client, now->client);
+	SET(place->now.selector, now->selector);
+	SET(place->now.input_size, now->input_size);
+	SET(place->now.input, now->input);
+	SET(place->now.callers, now->callers);
+}
+
+void
+adxi_underway_enter(const struct OSMethod *method, const OS_OBJECT *target, bool answers,
+		    struct adxi_underway *ret_outer)
+{
+	static struct adxi_timer watch = { .fire = watch_fired };
+	struct place *place = mine ? mine : place_new();
+	struct adxi_underway now;
+
+	*ret_outer = (struct adxi_underway){ 0 };
+	if (!place)
+		return;
+	*ret_outer = now = place->now;
+	now.method = method->name;
+	now.class_name = target->meta->name;
+	now.callers += answers;
+	set(place, &now);
+	if (answers && !__atomic_load_n(&watching, __ATOMIC_RELAXED))
+		watch_arm(&watch);
+}
+
+void
+adxi_underway_external(const char *client, uint64_t selector, uint64_t input_size, enum adxi_input input)
+{
+	if (!mine)
+		return;
+	SET(mine->now.client, client);
+	SET(mine->now.selector, selector);
+	SET(mine->now.input_size, input_size);
+	SET(mine->now.input, input);
+}
+
+void
+adxi_underway_leave(const struct adxi_underway *outer)
+{
+	if (mine)
+		set(mine, outer);
+}
+
+struct adxi_underway
+adxi_underway_now(void)
+{
+	return mine ? mine->now : (struct adxi_underway){ 0 };
+}
