@@ -76,15 +76,22 @@ start_dextd(struct realm *realm)
 	return status;
 }
 
+/* What load and attach print goes to standard error here: standard output is the command's. */
 static int
 do_actions(struct realm *realm)
 {
-	int status = EXIT_OK;
+	int status = EXIT_OK, output = dup(STDOUT_FILENO);
 
+	(void)dup2(STDERR_FILENO, STDOUT_FILENO);
 	for (unsigned i = 0; i < realm->n_actions && status == EXIT_OK; i++) {
 		char *arguments[] = { (char *)(realm->actions[i].attach ? "attach" : "load"),
 				      (char *)(uintptr_t)realm->actions[i].what, NULL };
 		status = realm->actions[i].attach ? command_attach(2, arguments) : command_load(2, arguments);
+	}
+	(void)fflush(stdout);
+	if (output >= 0) {
+		(void)dup2(output, STDOUT_FILENO);
+		close(output);
 	}
 	/* Drivers that match start now; the command sees what they have become. */
 	mach_timespec_t wait = { .tv_sec = QUIET_SECONDS };
