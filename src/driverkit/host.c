@@ -463,41 +463,25 @@ ADXHost_DetachDevice_Impl(ADXHost *self, OSString *what, OSString **problem)
  */
 
 static void
-quit(void)
+quit(int status)
 {
-	static bool quitting;
-
-	if (__atomic_exchange_n(&quitting, true, __ATOMIC_ACQ_REL))
-		return;
+	__atomic_store_n(&exit_status, status, __ATOMIC_RELEASE);
 	if (ops && ops->ending)
 		ops->ending(ops_userdata);
 	adxi_workers_quit();
 }
 
-static void
-linger_over(struct adxi_timer *timer)
-{
-	quit();
-}
-
-static struct adxi_timer linger = { .fire = linger_over };
-
-/* Drivers' free() may still be to come, when cancel handlers and replies under way have let go. A driver that keeps a
- * reference for ever holds the process up no longer than LINGER_NS. */
 void
 ADXHost_Exit_Impl(ADXHost *self, int32_t status)
 {
-	__atomic_store_n(&exit_status, status, __ATOMIC_RELEASE);
-	if (adxi_timer_arm(&linger, ADXI_CLOCK_UPTIME, adxi_clock_now(ADXI_CLOCK_UPTIME) + LINGER_NS) < 0)
-		quit();
-	adxi_services_when_freed(quit);
+	quit(status);
 }
 
 static void
 dextd_gone(struct adxi_channel *channel, void *userdata, int reason)
 {
 	log_debug("dextd is gone");
-	quit();
+	quit(0);
 }
 
 static const struct adxi_channel_ops dextd_ops = { .closed = dextd_gone };

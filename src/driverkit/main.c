@@ -4,10 +4,6 @@
 #include <errno.h>
 
 #include "base/log.h"
-#include <errno.h>
-
-#define LOG_TOPIC "driverkit.main"
-#include "base/log.h"
 #include "driverkit/host.h"
 
 #define EX_SOFTWARE 70
@@ -15,7 +11,6 @@
 int
 main(void)
 {
-	adxi_log_setup(program_invocation_short_name, ADXI_LOG_WARNING);
 	adxi_log_setup(program_invocation_short_name, ADXI_LOG_WARNING);
 	if (adxi_host_start(NULL, NULL) < 0)
 		return EX_SOFTWARE;
