@@ -677,7 +677,8 @@ relaunch_host(struct adxi_source *source, void *userdata)
 	device_check(realm);
 }
 
-/* A family host is always wanted; each crash in a row doubles the wait. */
+/* A family host is always wanted: without it no device can come, and nobody but dextd can bring it back. So it is started again
+ * however often it ends; crashes in a row make the wait longer, and are told once. */
 static void
 host_ended(struct server *server)
 {
@@ -691,15 +692,12 @@ host_ended(struct server *server)
 	n_crashes = adxi_now_ns() - server->launched_ns > config->crash_window_ns
 			    ? 1
 			    : server->n_crashes + 1;
-	if (n_crashes >= config->crash_limit) {
-		adxi_tell(ADXI_RULE_T70, "host %s ended %u times in a row and is not started again",
-			  server->name, n_crashes);
-		return;
-	}
+	if (n_crashes == config->crash_limit)
+		adxi_tell(ADXI_RULE_T70, "host %s ended %u times in a row", server->name, n_crashes);
 	relaunch = calloc(1, sizeof *relaunch);
 	if (!relaunch)
 		return;
-	delay = n_crashes < 2 ? 0 : config->relaunch_ns << (n_crashes - 2);
+	delay = n_crashes < 2 ? 0 : config->relaunch_ns << (n_crashes < 4 ? n_crashes - 2 : 2);
 	relaunch->realm = server->realm;
 	relaunch->n_crashes = n_crashes;
 	relaunch->argv = TAKE(server->argv);
