@@ -77,7 +77,7 @@ ADX_API kern_return_t IOObjectGetClass(io_object_t object, io_name_t className);
 ADX_API CFStringRef IOObjectCopyClass(io_object_t object);
 ADX_API CFStringRef IOObjectCopySuperclassForClass(CFStringRef classname);
 ADX_API CFStringRef IOObjectCopyBundleIdentifierForClass(CFStringRef classname);
-ADX_API boolean_t IOObjectConformsTo(io_object_t object, const io_name_t className);
+ADX_API boolean_t IOObjectConformsTo(io_object_t object, const char *className);
 ADX_API boolean_t IOObjectIsEqualTo(io_object_t object, io_object_t anObject);
 ADX_API uint32_t IOObjectGetKernelRetainCount(io_object_t object);
 ADX_API uint32_t IOObjectGetUserRetainCount(io_object_t object);
@@ -99,14 +99,14 @@ ADX_API io_service_t IOServiceGetMatchingService(mach_port_t mainPort, CFDiction
 ADX_API kern_return_t IOServiceGetMatchingServices(mach_port_t mainPort, CFDictionaryRef matching,
 						   io_iterator_t *existing);
 ADX_API kern_return_t IOServiceMatchPropertyTable(io_service_t service, CFDictionaryRef matching, boolean_t *matches);
-ADX_API kern_return_t IOServiceAddMatchingNotification(IONotificationPortRef notifyPort, const io_name_t notificationType,
+ADX_API kern_return_t IOServiceAddMatchingNotification(IONotificationPortRef notifyPort, const char *notificationType,
 						       CFDictionaryRef matching, IOServiceMatchingCallback callback,
 						       void *refCon, io_iterator_t *notification);
-ADX_API kern_return_t IOServiceAddNotification(mach_port_t mainPort, const io_name_t notificationType,
+ADX_API kern_return_t IOServiceAddNotification(mach_port_t mainPort, const char *notificationType,
 					       CFDictionaryRef matching, mach_port_t wakePort, uintptr_t reference,
 					       io_iterator_t *notification);
 ADX_API kern_return_t IOServiceAddInterestNotification(IONotificationPortRef notifyPort, io_service_t service,
-						       const io_name_t interestType, IOServiceInterestCallback callback,
+						       const char *interestType, IOServiceInterestCallback callback,
 						       void *refCon, io_object_t *notification);
 
 ADX_API kern_return_t IOServiceGetBusyState(io_service_t service, uint32_t *busyState);
@@ -179,39 +179,39 @@ enum {
 };
 
 ADX_API io_registry_entry_t IORegistryGetRootEntry(mach_port_t mainPort);
-ADX_API io_registry_entry_t IORegistryEntryFromPath(mach_port_t mainPort, const io_string_t path);
+ADX_API io_registry_entry_t IORegistryEntryFromPath(mach_port_t mainPort, const char *path);
 ADX_API io_registry_entry_t IORegistryEntryCopyFromPath(mach_port_t mainPort, CFStringRef path);
-ADX_API kern_return_t IORegistryCreateIterator(mach_port_t mainPort, const io_name_t plane, IOOptionBits options,
+ADX_API kern_return_t IORegistryCreateIterator(mach_port_t mainPort, const char *plane, IOOptionBits options,
 					       io_iterator_t *iterator);
-ADX_API kern_return_t IORegistryEntryCreateIterator(io_registry_entry_t entry, const io_name_t plane, IOOptionBits options,
+ADX_API kern_return_t IORegistryEntryCreateIterator(io_registry_entry_t entry, const char *plane, IOOptionBits options,
 						    io_iterator_t *iterator);
 ADX_API kern_return_t IORegistryIteratorEnterEntry(io_iterator_t iterator);
 ADX_API kern_return_t IORegistryIteratorExitEntry(io_iterator_t iterator);
 ADX_API kern_return_t IORegistryEntryGetName(io_registry_entry_t entry, io_name_t name);
-ADX_API kern_return_t IORegistryEntryGetNameInPlane(io_registry_entry_t entry, const io_name_t plane, io_name_t name);
-ADX_API kern_return_t IORegistryEntryGetLocationInPlane(io_registry_entry_t entry, const io_name_t plane, io_name_t location);
-ADX_API kern_return_t IORegistryEntryGetPath(io_registry_entry_t entry, const io_name_t plane, io_string_t path);
-ADX_API CFStringRef IORegistryEntryCopyPath(io_registry_entry_t entry, const io_name_t plane);
+ADX_API kern_return_t IORegistryEntryGetNameInPlane(io_registry_entry_t entry, const char *plane, io_name_t name);
+ADX_API kern_return_t IORegistryEntryGetLocationInPlane(io_registry_entry_t entry, const char *plane, io_name_t location);
+ADX_API kern_return_t IORegistryEntryGetPath(io_registry_entry_t entry, const char *plane, io_string_t path);
+ADX_API CFStringRef IORegistryEntryCopyPath(io_registry_entry_t entry, const char *plane);
 ADX_API kern_return_t IORegistryEntryGetRegistryEntryID(io_registry_entry_t entry, uint64_t *entryID);
 ADX_API kern_return_t IORegistryEntryCreateCFProperties(io_registry_entry_t entry, CFMutableDictionaryRef *properties,
 							CFAllocatorRef allocator, IOOptionBits options);
 ADX_API CFTypeRef IORegistryEntryCreateCFProperty(io_registry_entry_t entry, CFStringRef key, CFAllocatorRef allocator,
 						  IOOptionBits options);
-ADX_API CFTypeRef IORegistryEntrySearchCFProperty(io_registry_entry_t entry, const io_name_t plane, CFStringRef key,
+ADX_API CFTypeRef IORegistryEntrySearchCFProperty(io_registry_entry_t entry, const char *plane, CFStringRef key,
 						  CFAllocatorRef allocator, IOOptionBits options);
-ADX_API kern_return_t IORegistryEntryGetProperty(io_registry_entry_t entry, const io_name_t propertyName,
+ADX_API kern_return_t IORegistryEntryGetProperty(io_registry_entry_t entry, const char *propertyName,
 						 io_struct_inband_t buffer, uint32_t *size);
 ADX_API kern_return_t IORegistryEntrySetCFProperties(io_registry_entry_t entry, CFTypeRef properties);
 ADX_API kern_return_t IORegistryEntrySetCFProperty(io_registry_entry_t entry, CFStringRef propertyName, CFTypeRef property);
-ADX_API kern_return_t IORegistryEntryGetChildIterator(io_registry_entry_t entry, const io_name_t plane,
+ADX_API kern_return_t IORegistryEntryGetChildIterator(io_registry_entry_t entry, const char *plane,
 						      io_iterator_t *iterator);
-ADX_API kern_return_t IORegistryEntryGetChildEntry(io_registry_entry_t entry, const io_name_t plane,
+ADX_API kern_return_t IORegistryEntryGetChildEntry(io_registry_entry_t entry, const char *plane,
 						   io_registry_entry_t *child);
-ADX_API kern_return_t IORegistryEntryGetParentIterator(io_registry_entry_t entry, const io_name_t plane,
+ADX_API kern_return_t IORegistryEntryGetParentIterator(io_registry_entry_t entry, const char *plane,
 						       io_iterator_t *iterator);
-ADX_API kern_return_t IORegistryEntryGetParentEntry(io_registry_entry_t entry, const io_name_t plane,
+ADX_API kern_return_t IORegistryEntryGetParentEntry(io_registry_entry_t entry, const char *plane,
 						    io_registry_entry_t *parent);
-ADX_API boolean_t IORegistryEntryInPlane(io_registry_entry_t entry, const io_name_t plane);
+ADX_API boolean_t IORegistryEntryInPlane(io_registry_entry_t entry, const char *plane);
 
 ADX_END_DECLS
 #endif /* AMBIDEXT_IOKIT_IOKITLIB_H */

@@ -207,7 +207,7 @@ int
 adxi_peer_add(uint64_t peer_id, OS_OBJECT *object, const char *name)
 {
 	struct adxi_endpoint endpoint = ADXI_ENDPOINT_NONE;
-	struct peer *peer;
+	struct peer *peer = NULL;
 	int r = adxi_endpoint_take(object, &endpoint);
 
 	if (r == 0)

@@ -190,7 +190,7 @@ restart_locked(struct iokit_iterator *iterator)
 }
 
 kern_return_t
-IORegistryEntryCreateIterator(io_registry_entry_t entry, const io_name_t plane, IOOptionBits options,
+IORegistryEntryCreateIterator(io_registry_entry_t entry, const char *plane, IOOptionBits options,
 			      io_iterator_t *iterator)
 {
 	uint64_t id;
@@ -219,7 +219,7 @@ IORegistryEntryCreateIterator(io_registry_entry_t entry, const io_name_t plane, 
 }
 
 kern_return_t
-IORegistryCreateIterator(mach_port_t mainPort, const io_name_t plane, IOOptionBits options, io_iterator_t *iterator)
+IORegistryCreateIterator(mach_port_t mainPort, const char *plane, IOOptionBits options, io_iterator_t *iterator)
 {
 	kern_return_t ret = iokit_check_main_port(mainPort);
 
@@ -234,13 +234,13 @@ IORegistryCreateIterator(mach_port_t mainPort, const io_name_t plane, IOOptionBi
 }
 
 kern_return_t
-IORegistryEntryGetChildIterator(io_registry_entry_t entry, const io_name_t plane, io_iterator_t *iterator)
+IORegistryEntryGetChildIterator(io_registry_entry_t entry, const char *plane, io_iterator_t *iterator)
 {
 	return IORegistryEntryCreateIterator(entry, plane, 0, iterator);
 }
 
 kern_return_t
-IORegistryEntryGetParentIterator(io_registry_entry_t entry, const io_name_t plane, io_iterator_t *iterator)
+IORegistryEntryGetParentIterator(io_registry_entry_t entry, const char *plane, io_iterator_t *iterator)
 {
 	return IORegistryEntryCreateIterator(entry, plane, kIORegistryIterateParents, iterator);
 }

@@ -186,7 +186,7 @@ add_matching(struct IONotificationPort *port, const char *type, CFDictionaryRef 
 }
 
 kern_return_t
-IOServiceAddMatchingNotification(IONotificationPortRef notifyPort, const io_name_t notificationType,
+IOServiceAddMatchingNotification(IONotificationPortRef notifyPort, const char *notificationType,
 				 CFDictionaryRef matching, IOServiceMatchingCallback callback, void *refCon,
 				 io_iterator_t *notification)
 {
@@ -200,7 +200,7 @@ IOServiceAddMatchingNotification(IONotificationPortRef notifyPort, const io_name
 }
 
 kern_return_t
-IOServiceAddNotification(mach_port_t mainPort, const io_name_t notificationType, CFDictionaryRef matching,
+IOServiceAddNotification(mach_port_t mainPort, const char *notificationType, CFDictionaryRef matching,
 			 mach_port_t wakePort, uintptr_t reference, io_iterator_t *notification)
 {
 	kern_return_t ret = iokit_check_main_port(mainPort);
@@ -291,7 +291,7 @@ static const char *const interest_types[] = {
 };
 
 kern_return_t
-IOServiceAddInterestNotification(IONotificationPortRef notifyPort, io_service_t service, const io_name_t interestType,
+IOServiceAddInterestNotification(IONotificationPortRef notifyPort, io_service_t service, const char *interestType,
 				 IOServiceInterestCallback callback, void *refCon, io_object_t *notification)
 {
 	ADXName name = { 0 };

@@ -35,7 +35,7 @@ IORegistryEntryCopyFromPath(mach_port_t mainPort, CFStringRef path)
 }
 
 io_registry_entry_t
-IORegistryEntryFromPath(mach_port_t mainPort, const io_string_t path)
+IORegistryEntryFromPath(mach_port_t mainPort, const char *path)
 {
 	CFStringRef string = path ? CFStringCreateWithCString(NULL, path, kCFStringEncodingUTF8) : NULL;
 	io_registry_entry_t entry = string ? IORegistryEntryCopyFromPath(mainPort, string) : IO_OBJECT_NULL;
@@ -78,7 +78,7 @@ copy_path(io_registry_entry_t entry, const char *plane, CFStringRef *ret_path)
 }
 
 CFStringRef
-IORegistryEntryCopyPath(io_registry_entry_t entry, const io_name_t plane)
+IORegistryEntryCopyPath(io_registry_entry_t entry, const char *plane)
 {
 	CFStringRef path = NULL;
 
@@ -86,7 +86,7 @@ IORegistryEntryCopyPath(io_registry_entry_t entry, const io_name_t plane)
 }
 
 kern_return_t
-IORegistryEntryGetPath(io_registry_entry_t entry, const io_name_t plane, io_string_t path)
+IORegistryEntryGetPath(io_registry_entry_t entry, const char *plane, io_string_t path)
 {
 	CFStringRef string = NULL;
 	kern_return_t ret = path ? copy_path(entry, plane, &string) : kIOReturnBadArgument;
@@ -127,7 +127,7 @@ IORegistryEntryCreateCFProperties(io_registry_entry_t entry, CFMutableDictionary
 }
 
 CFTypeRef
-IORegistryEntrySearchCFProperty(io_registry_entry_t entry, const io_name_t plane, CFStringRef key,
+IORegistryEntrySearchCFProperty(io_registry_entry_t entry, const char *plane, CFStringRef key,
 				CFAllocatorRef allocator, IOOptionBits options)
 {
 	ADXRegistry *registry;
@@ -204,7 +204,7 @@ property_bytes(CFTypeRef property, const void **ret_bytes, size_t *ret_size, uin
 }
 
 kern_return_t
-IORegistryEntryGetProperty(io_registry_entry_t entry, const io_name_t propertyName, io_struct_inband_t buffer,
+IORegistryEntryGetProperty(io_registry_entry_t entry, const char *propertyName, io_struct_inband_t buffer,
 			   uint32_t *size)
 {
 	CFStringRef key = propertyName ? CFStringCreateWithCString(NULL, propertyName, kCFStringEncodingUTF8) : NULL;
@@ -289,19 +289,19 @@ first_relative(io_registry_entry_t entry, const char *plane, uint32_t direction,
 }
 
 kern_return_t
-IORegistryEntryGetChildEntry(io_registry_entry_t entry, const io_name_t plane, io_registry_entry_t *child)
+IORegistryEntryGetChildEntry(io_registry_entry_t entry, const char *plane, io_registry_entry_t *child)
 {
 	return first_relative(entry, plane, kADXRelativesChildren, child);
 }
 
 kern_return_t
-IORegistryEntryGetParentEntry(io_registry_entry_t entry, const io_name_t plane, io_registry_entry_t *parent)
+IORegistryEntryGetParentEntry(io_registry_entry_t entry, const char *plane, io_registry_entry_t *parent)
 {
 	return first_relative(entry, plane, kADXRelativesParents, parent);
 }
 
 boolean_t
-IORegistryEntryInPlane(io_registry_entry_t entry, const io_name_t plane)
+IORegistryEntryInPlane(io_registry_entry_t entry, const char *plane)
 {
 	CFStringRef path = NULL;
 

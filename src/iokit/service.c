@@ -274,7 +274,7 @@ IOObjectCopyBundleIdentifierForClass(CFStringRef classname)
 }
 
 boolean_t
-IOObjectConformsTo(io_object_t object, const io_name_t className)
+IOObjectConformsTo(io_object_t object, const char *className)
 {
 	CFDictionaryRef entry = NULL;
 	io_name_t name;
@@ -334,13 +334,13 @@ IORegistryEntryGetName(io_registry_entry_t object, io_name_t name)
 }
 
 kern_return_t
-IORegistryEntryGetNameInPlane(io_registry_entry_t entry, const io_name_t plane, io_name_t name)
+IORegistryEntryGetNameInPlane(io_registry_entry_t entry, const char *plane, io_name_t name)
 {
 	return IORegistryEntryGetName(entry, name);
 }
 
 kern_return_t
-IORegistryEntryGetLocationInPlane(io_registry_entry_t object, const io_name_t plane, io_name_t location)
+IORegistryEntryGetLocationInPlane(io_registry_entry_t object, const char *plane, io_name_t location)
 {
 	CFDictionaryRef entry = NULL;
 	kern_return_t ret = location ? copy_entry(object, &entry) : kIOReturnBadArgument;
