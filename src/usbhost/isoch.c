@@ -43,7 +43,7 @@ isoch_end(struct host_request *base, IOReturn status, uint32_t actual, uint64_t 
 
 	write_results(isoch, status, time_ns);
 	if (isoch->request.action)
-		IOUSBHostPipe_CompleteAsyncIsochIO(NULL, isoch->request.action, status);
+		IOUSBHostPipe_CompleteAsyncIsochIO(NULL, request_action(&isoch->request), status);
 	else
 		IOUSBHostPipe_IsochIO_Reply(TAKE(isoch->request.reply), status);
 }

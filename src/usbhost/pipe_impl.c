@@ -32,7 +32,7 @@ async_end(struct host_request *base, IOReturn status, uint32_t actual, uint64_t 
 {
 	const struct request *request = (const struct request *)base;
 
-	IOUSBHostPipe_CompleteAsyncIO(NULL, request->action, status, actual, time_ns);
+	IOUSBHostPipe_CompleteAsyncIO(NULL, request_action(request), status, actual, time_ns);
 }
 
 static void

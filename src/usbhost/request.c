@@ -94,12 +94,34 @@ tell_refusal(IOReturn status, const char *what, struct host_device *device)
 	}
 }
 
+OSAction *
+request_action(const struct request *request)
+{
+	__atomic_fetch_and(&((OS_OBJECT *)request->action)->flags, ~OS_OBJECT_PENDING, __ATOMIC_RELAXED);
+	return request->action;
+}
+
+/* An action has one reference storage, so it belongs to one request at a time. */
+static bool
+mark_pending(OSAction *action, uint8_t endpoint, const char *what, const struct host_device *device)
+{
+	if (!(__atomic_fetch_or(&((OS_OBJECT *)action)->flags, OS_OBJECT_PENDING, __ATOMIC_RELAXED) & OS_OBJECT_PENDING))
+		return true;
+	(void)adxi_tell(ADXI_RULE_T30, "%s on endpoint 0x%02x of %s at 0x%08x: its action is in another request that is pending", what,
+			endpoint, device->source, device->location);
+	return false;
+}
+
 IOReturn
 request_submit(struct host_queue *queue, struct request *request, const char *what,
 	       struct host_device *device)
 {
+	OSAction *action = request->action; /* the caller's message holds it */
+	bool marked = action && mark_pending(action, request->base.transfer.endpoint, what, device);
 	IOReturn status = host_queue_submit(queue, &request->base);
 
+	if (status != kIOReturnSuccess && marked)
+		__atomic_fetch_and(&((OS_OBJECT *)action)->flags, ~OS_OBJECT_PENDING, __ATOMIC_RELAXED);
 	if (status != kIOReturnSuccess)
 		tell_refusal(status, what, device);
 	return status;
@@ -120,7 +142,7 @@ control_end(struct host_request *base, IOReturn status, uint32_t actual, uint64_
 	struct control_request *control = (struct control_request *)base;
 
 	if (control->request.action)
-		IOUSBHostDevice_CompleteAsyncDeviceRequest(NULL, control->request.action, status, actual);
+		IOUSBHostDevice_CompleteAsyncDeviceRequest(NULL, request_action(&control->request), status, actual);
 	else
 		control->answer(TAKE(control->request.reply), status, (uint16_t)actual);
 }

@@ -32,6 +32,9 @@ void request_free(struct host_request *request);
  */
 IOReturn request_buffer(IOMemoryDescriptor *buffer, uint32_t length, bool in, const char *what, uint8_t **ret_data);
 
+/** The action of a request that ends, borrowed: it is free for the next one (T30). */
+OSAction *request_action(const struct request *request);
+
 /** Submit, and tell why when it is refused. @p request is taken. */
 IOReturn request_submit(struct host_queue *queue, struct request *request, const char *what,
 			struct host_device *device);

@@ -88,12 +88,10 @@ IMPL(TrapPipe, Completed)
 kern_return_t
 IMPL(TrapPipe, SubmitTwice)
 {
-	kern_return_t ret = kIOReturnSuccess;
+	/* The sensor was told to be silent, so the first is there when the second comes. */
+	kern_return_t ret = ivars->pipe->AsyncIO(ivars->buffer, 512, ivars->action, 0);
 
-	/* The sensor may have answered the first when the second comes, so it is tried until one meets the other. */
-	for (int i = 0; i < 64 && ret == kIOReturnSuccess; i++)
-		ret = ivars->pipe->AsyncIO(ivars->buffer, 512, ivars->action, 0);
-	return ret;
+	return ret == kIOReturnSuccess ? ivars->pipe->AsyncIO(ivars->buffer, 512, ivars->action, 0) : ret;
 }
 
 kern_return_t
