@@ -35,6 +35,7 @@ struct adxi_memory {
 	uint32_t flags;
 	uint64_t capacity;
 	uint64_t length; /* atomic; <= capacity */
+	uint64_t alignment; /* of mappings from offset 0; a page or more */
 	pthread_mutex_t lock; /* guards the mappings below; taken alone */
 	struct adxi_mapping *whole;      /* owned reference: adxi_memory_address's */
 	struct adxi_mapping *live[2];    /* borrowed: the last one made, [1] read-only; cleared by its end */
@@ -148,6 +149,7 @@ memory_new(unsigned n_segments, uint32_t flags, struct adxi_memory **ret_memory)
 		return -ENOMEM;
 	memory->n_ref = 1;
 	memory->flags = flags;
+	memory->alignment = page_size();
 	pthread_mutex_init(&memory->lock, NULL);
 	*ret_memory = memory;
 	return 0;
@@ -304,6 +306,16 @@ adxi_memory_unref(struct adxi_memory *memory)
 	return NULL;
 }
 
+int
+adxi_memory_align(struct adxi_memory *memory, uint64_t alignment)
+{
+	if (alignment & (alignment - 1) || alignment > ADXI_MEMORY_MAX_ALIGNMENT)
+		return -EINVAL;
+	if (alignment > memory->alignment)
+		memory->alignment = alignment;
+	return 0;
+}
+
 uint64_t
 adxi_memory_length(struct adxi_memory *memory)
 {
@@ -401,12 +413,12 @@ map_segments(const struct adxi_memory *memory, uint64_t offset, uint64_t length,
 	return 0;
 }
 
-/* Address space for size bytes with a guard page on either side, or exactly at address. */
+/* Address space for size bytes with a guard page or more on either side, or exactly at address. */
 static int
-reserve(uint64_t size, uint32_t flags, uint64_t address, struct adxi_mapping *mapping,
-	uint8_t **ret_at)
+reserve(uint64_t size, uint64_t alignment, uint32_t flags, uint64_t address,
+	struct adxi_mapping *mapping, uint8_t **ret_at)
 {
-	uint64_t guard = flags & ADXI_MAP_FIXED ? 0 : page_size();
+	uint64_t guard = flags & ADXI_MAP_FIXED ? 0 : alignment;
 	void *want = flags & ADXI_MAP_FIXED ? (void *)(uintptr_t)address : NULL;
 	int how = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 
@@ -419,6 +431,8 @@ reserve(uint64_t size, uint32_t flags, uint64_t address, struct adxi_mapping *ma
 		return -errno;
 	}
 	*ret_at = (uint8_t *)mapping->area + guard;
+	if (guard) /* down to the alignment; a page or more stays before it */
+		*ret_at -= (uintptr_t)*ret_at & (alignment - 1);
 	return 0;
 }
 
@@ -450,7 +464,8 @@ mapping_new(struct adxi_memory *memory, uint64_t offset, uint64_t length, uint32
 	mapping->offset = offset;
 	mapping->length = length;
 	mapping->read_only = read_only;
-	r = reserve(page_up(lead + length), flags, address - lead, mapping, &at);
+	r = reserve(page_up(lead + length), offset ? page_size() : memory->alignment, flags,
+		    address - lead, mapping, &at);
 	if (r == 0)
 		r = map_segments(memory, offset, length,
 				 read_only ? PROT_READ : PROT_READ | PROT_WRITE, at);

@@ -37,6 +37,10 @@ struct adxi_mapping;
 /** New zeroed pages, one segment, length = @p capacity. -EINVAL: capacity 0 or more than a process can map;
  *  -ENOMEM, -EMFILE. */
 int adxi_memory_create(uint64_t capacity, uint32_t flags, struct adxi_memory **ret_memory);
+/** Have this process's mappings of the whole memory begin at a multiple of @p alignment, a power of two up to
+ *  ADXI_MEMORY_MAX_ALIGNMENT; before the first one. -EINVAL. */
+int adxi_memory_align(struct adxi_memory *memory, uint64_t alignment);
+#define ADXI_MEMORY_MAX_ALIGNMENT (UINT64_C(1) << 24)
 /** Pages of a memfd that somebody else made. @p fd is taken, also on failure. -EPERM: not sealed against shrinking;
  *  -ERANGE: the file is smaller than offset + length. */
 int adxi_memory_wrap(int fd, uint64_t offset, uint64_t length, uint32_t flags,

@@ -271,12 +271,15 @@ IOBufferMemoryDescriptor_Create(uint64_t options, uint64_t capacity, uint64_t al
 {
 	struct adxi_memory *memory = NULL;
 
-	/* Pages are aligned to a page; more was never asked for by any driver seen. */
-	if (!ret_memory || options & ~(uint64_t)ADXI_MEMORY_DIRECTIONS || alignment > 4096)
+	if (!ret_memory || options & ~(uint64_t)ADXI_MEMORY_DIRECTIONS)
 		return kIOReturnBadArgument;
 	int r = adxi_memory_create(capacity, (uint32_t)options | ADXI_MEMORY_BUFFER, &memory);
 	if (r < 0)
 		return kIOReturnNoMemory;
+	if (adxi_memory_align(memory, alignment) < 0) {
+		adxi_memory_unref(memory);
+		return kIOReturnBadArgument;
+	}
 	*ret_memory = (IOBufferMemoryDescriptor *)adxi_memory_object(memory);
 	return *ret_memory ? kIOReturnSuccess : kIOReturnNoMemory;
 }

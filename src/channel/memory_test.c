@@ -170,6 +170,23 @@ test_mappings(void **state)
 }
 
 static void
+test_alignment(void **state)
+{
+	struct adxi_memory *memory = NULL;
+	void *address;
+
+	assert_int_equal(adxi_memory_create(3 * 4096, 3, &memory), 0);
+	assert_int_equal(adxi_memory_align(memory, 24576), -EINVAL);
+	assert_int_equal(adxi_memory_align(memory, ADXI_MEMORY_MAX_ALIGNMENT * 2), -EINVAL);
+	assert_int_equal(adxi_memory_align(memory, 0), 0);
+	assert_int_equal(adxi_memory_align(memory, 65536), 0);
+	assert_int_equal(adxi_memory_address(memory, &address), 0);
+	assert_int_equal((uintptr_t)address % 65536, 0);
+	memset(address, 1, 3 * 4096);
+	adxi_memory_unref(memory);
+}
+
+static void
 test_copy_on_write(void **state)
 {
 	struct adxi_memory *client = NULL, *seen = NULL;
@@ -256,6 +273,7 @@ main(void)
 		cmocka_unit_test(test_same_pages_on_both_sides),
 		cmocka_unit_test(test_sub_and_concat),
 		cmocka_unit_test(test_mappings),
+		cmocka_unit_test(test_alignment),
 		cmocka_unit_test(test_copy_on_write),
 		cmocka_unit_test(test_lies_are_refused),
 		cmocka_unit_test(test_unsealed_is_refused),

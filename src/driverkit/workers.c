@@ -23,6 +23,7 @@
 
 #define MAX_THREADS    64u
 #define RECEIVE_BUDGET 32u /* messages a worker takes from a channel before it lets another thread at it */
+#define RECEIVE_ROUNDS 4u  /* of them before it gives the job that it kept for itself to another worker */
 
 /* What an epoll event names: a word, not a pointer, because a worker may still have the event in its hands when another one
  * has found the channel dead. Channels: slot and generation. */
@@ -75,18 +76,23 @@ wake_locked(void)
 		spawn_locked();
 }
 
-void
-adxi_job_push(struct adxi_job *job)
+static void
+give_away(struct adxi_job *job)
 {
-	if (worker.receiving && !worker.own) {
-		worker.own = job;
-		return;
-	}
 	pthread_mutex_lock(&lock);
 	adxi_list_append(&ready, &job->link);
 	if (running)
 		wake_locked();
 	pthread_mutex_unlock(&lock);
+}
+
+void
+adxi_job_push(struct adxi_job *job)
+{
+	if (worker.receiving && !worker.own)
+		worker.own = job;
+	else
+		give_away(job);
 }
 
 static struct adxi_job *
@@ -159,6 +165,7 @@ static void
 receive(uint64_t event)
 {
 	struct adxi_channel *channel = channel_of_event(event);
+	unsigned rounds = 0;
 	int n;
 
 	if (!channel)
@@ -166,6 +173,8 @@ receive(uint64_t event)
 	worker.receiving = true;
 	do {
 		n = adxi_channel_dispatch(channel, RECEIVE_BUDGET);
+		if (n > 0 && ++rounds >= RECEIVE_ROUNDS && worker.own)
+			give_away(TAKE(worker.own));
 	} while (n > 0 || (n == 0 && !adxi_channel_prepare_sleep(channel)));
 	worker.receiving = false;
 	if (n < 0)
