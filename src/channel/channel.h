@@ -111,6 +111,9 @@ int adxi_channel_fd(struct adxi_channel *channel);
  * @return messages handled (0: none, or another thread is at it), -EPIPE: dead
  */
 int adxi_channel_dispatch(struct adxi_channel *channel, unsigned budget);
+/** Call @p each for every object of the peer's that this process still refers to: proxies, and native ones that somebody besides the
+ *  channel holds. Under the channel's lock: @p each makes no calls. */
+void adxi_channel_each_held(struct adxi_channel *channel, void (*each)(void *context, const OS_OBJECT *object), void *context);
 /**
  * Said inside a delivery by a runtime that has put the message in its order and now runs it on this thread: the next
  * messages may be delivered by other threads meanwhile, and one that polls is woken for them. No-op elsewhere.

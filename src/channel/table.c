@@ -491,6 +491,19 @@ table_known(struct adxi_channel *ch, struct wire_ref ref, bool accepted, OS_OBJE
 	return r;
 }
 
+void
+adxi_channel_each_held(struct adxi_channel *ch, void (*each)(void *context, const OS_OBJECT *object), void *context)
+{
+	struct table *table = &ch->table;
+
+	(void)pthread_mutex_lock(&table->lock);
+	for (uint32_t i = 0; i < table->by_index_size; i++)
+		for (const struct import *import = table->by_index[i]; import; import = import->next)
+			if (import->object && OSGetRetainCount(import->object) > import->accepted)
+				each(context, import->object);
+	(void)pthread_mutex_unlock(&table->lock);
+}
+
 OS_OBJECT *
 table_live_import(struct adxi_channel *ch, struct wire_ref ref, const struct OSMetaClass *meta)
 {

@@ -24,6 +24,7 @@ struct realm {
 	char dir[PATH_MAX];
 	bool own_dir;                /* made here, removed at the end */
 	const char *strict, *log;
+	bool verbose;                /* the log goes to standard error as it is written */
 	struct { bool attach; const char *what; } actions[MAX_ACTIONS]; /* in the order they were given */
 	unsigned n_actions;
 	pid_t dextd;
@@ -64,8 +65,15 @@ start_dextd(struct realm *realm)
 		close(ready[0]);
 		(void)setpgid(0, 0); /* a terminal's interrupt is for the command; dextd is ended below */
 		(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
-		const char *arguments[] = { program && *program ? program : "dextd", "--realm", realm->dir, "--foreground",
-					    "--ready-fd", ready_number, realm->strict ? "--strict" : NULL, realm->strict, NULL };
+		const char *arguments[] = { program && *program ? program : "dextd", "--realm", realm->dir, "--ready-fd",
+					    ready_number, NULL, NULL, NULL, NULL };
+		size_t n = 5;
+		if (realm->verbose)
+			arguments[n++] = "--foreground";
+		if (realm->strict) {
+			arguments[n++] = "--strict";
+			arguments[n++] = realm->strict;
+		}
 		execvp(arguments[0], (char *const *)arguments);
 		fprintf(stderr, "dext realm: %s: %s\n", arguments[0], strerror(errno));
 		_exit(127);
@@ -172,7 +180,8 @@ command_realm(int argc, char **argv)
 	static const struct option options[] = {
 		{ "dir", required_argument, NULL, 'd' },  { "load", required_argument, NULL, 'l' },
 		{ "attach", required_argument, NULL, 'a' }, { "strict", required_argument, NULL, 's' },
-		{ "log", required_argument, NULL, 'o' },  { NULL, 0, NULL, 0 },
+		{ "log", required_argument, NULL, 'o' },  { "verbose", no_argument, NULL, 'v' },
+		{ NULL, 0, NULL, 0 },
 	};
 	struct realm realm = { 0 };
 	int option, status;
@@ -182,7 +191,7 @@ command_realm(int argc, char **argv)
 	argc--;
 	argv++;
 	optind = 0;
-	while ((option = getopt_long(argc, argv, "+", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "+v", options, NULL)) != -1) {
 		switch (option) {
 		case 'd':
 			if (snprintf(realm.dir, sizeof realm.dir, "%s", optarg) >= (int)sizeof realm.dir)
@@ -199,9 +208,13 @@ command_realm(int argc, char **argv)
 			if (strcmp(optarg, "macos") != 0)
 				return usage_of("realm", "--strict knows 'macos'");
 			realm.strict = optarg;
+			(void)setenv("AMBIDEXT_STRICT", optarg, 1); /* the command's side of each call is strict as well */
 			break;
 		case 'o':
 			realm.log = optarg;
+			break;
+		case 'v':
+			realm.verbose = true;
 			break;
 		default:
 			return usage_of("realm", "wrong option");
@@ -227,6 +240,10 @@ command_realm(int argc, char **argv)
 		status = do_actions(&realm);
 	if (status == EXIT_OK)
 		status = run_command(argv + optind);
+	if (status != EXIT_OK && !realm.log && !realm.verbose) {
+		progress("dext realm: it ended with %d; the realm's log:", status);
+		realm.log = "-";
+	}
 	end(&realm);
 	return status;
 }

@@ -579,6 +579,8 @@ adxi_host_run(void)
 	/* What a driver does in this moment, its last free() perhaps, is done to its end; one that hangs ends the process. */
 	(void)alarm(EXIT_GRACE_S);
 	adxi_workers_stop();
+	if (!ops) /* a driver's: hosts end with what they hold */
+		adxi_peers_report();
 	return __atomic_load_n(&exit_status, __ATOMIC_ACQUIRE);
 }
 

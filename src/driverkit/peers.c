@@ -4,11 +4,13 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <Ambidext/ADXDoor.h>
 
 #include "base/check.h"
 #include "base/list.h"
+#include "base/rules.h"
 #include "channel/channel.h"
 #include "driverkit/dispatch_queue.h"
 #include "driverkit/process.h"
@@ -285,6 +287,45 @@ adxi_peers_revoke(uint64_t entry_id, IOService *service)
 		adxi_channel_unref(channels[n]);
 	}
 	free(channels);
+}
+
+/* Classes of what is left, few in any driver; what does not fit is counted with the last. */
+struct left {
+	unsigned n;
+	struct { const char *name; unsigned n; } classes[8];
+};
+
+static void
+count_left(void *context, const OS_OBJECT *object)
+{
+	const char *name = OSMetaClassRemoteName(object->meta);
+	struct left *left = context;
+	unsigned i = 0;
+
+	if (!strncmp(name, "ADX", 3)) /* the runtime's own */
+		return;
+	while (i < left->n && strcmp(left->classes[i].name, name) != 0)
+		i++;
+	if (i == sizeof(left->classes) / sizeof(*left->classes))
+		i--;
+	else if (i == left->n)
+		left->classes[left->n++].name = name;
+	left->classes[i].n++;
+}
+
+void
+adxi_peers_report(void)
+{
+	struct left left = { 0 };
+	struct peer *peer;
+
+	pthread_mutex_lock(&peers_lock);
+	ADXI_LIST_EACH (peer, &peers, link)
+		adxi_channel_each_held(peer->channel, count_left, &left);
+	pthread_mutex_unlock(&peers_lock);
+	for (unsigned i = 0; i < left.n; i++)
+		adxi_tell(ADXI_RULE_T45, "the driver ends and still holds %u %s of other processes", left.classes[i].n,
+			  left.classes[i].name);
 }
 
 void

@@ -47,6 +47,9 @@ void adxi_peers_revoke(uint64_t entry_id, IOService *service);
 /** Called, on the Control queue, after a peer is gone. */
 void adxi_peers_on_gone(void (*gone)(struct adxi_channel *channel));
 
+/** Tell rule T45 for what is left of other processes' objects, when the driver ends. */
+void adxi_peers_report(void);
+
 /* ---- observer.c: one observer for the process ---- */
 
 typedef void adxi_matched_fn(void *context, const uint64_t *entry_ids, uint32_t n_entries);

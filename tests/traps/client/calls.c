@@ -550,7 +550,7 @@ const struct trap call_traps[] = {
 	{ "T22: error with outputs", DRIVER, fail_with_output, kCallsFailure, 0, NULL, { NULL }, 0 },
 	{ "T23: blocked", DRIVER, blocked, 0, 0, "T23", { "_ExternalMethod", "ms" }, 0 },
 	{ "T24: serial", DRIVER, serial, 0, 0, NULL, { NULL }, 0 },
-	{ "T25: unknown trap", DRIVER, unknown_trap, kIOReturnUnsupported, kIOReturnSuccess, "T25", { "index 7", "not implemented" }, 0 },
+	{ "T25: unknown trap", DRIVER, unknown_trap, kIOReturnUnsupported, SUCCESS_WHEN_STRICT, "T25", { "index 7", "not implemented" }, 0 },
 	{ "T25: SetNotificationPort", DRIVER, set_port, kIOReturnUnsupported, 0, "T25", { "IOConnectSetNotificationPort" }, 0 },
 	{ "T25: AddClient", DRIVER, add_client, kIOReturnUnsupported, 0, "T25", { "IOConnectAddClient" }, 0 },
 	{ "T26: output size is an input", DRIVER, reused_count, 0, 0, NULL, { NULL }, 0 },

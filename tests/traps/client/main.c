@@ -206,7 +206,9 @@ static int
 run(const struct trap *trap, bool strict)
 {
 	struct rig rig = { .strict = strict, .port = IONotificationPortCreate(kIOMainPortDefault) };
-	kern_return_t wanted = strict && trap->wanted_strict ? trap->wanted_strict : trap->wanted;
+	kern_return_t wanted = !strict || trap->wanted_strict == 0 ? trap->wanted
+			       : trap->wanted_strict == SUCCESS_WHEN_STRICT ? kIOReturnSuccess
+									    : trap->wanted_strict;
 	char why[256];
 	int status = 0;
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* T27 to T45: objects, actions, queues. T39 and T40 are the compiler's: build/. */
 
+#include <ambidext/realm.h>
+
 #include "../objects/TrapObjectsMethods.h"
 #include "rig.h"
 
@@ -89,6 +91,15 @@ memory_of_other_class(struct rig *rig)
 	return map(rig, kObjectsMemoryOfOtherClass);
 }
 
+/* Ends all of the bundle's drivers, so it is the last of the table. */
+static kern_return_t
+unload(struct rig *rig)
+{
+	IOServiceClose(rig->connection);
+	rig->connection = 0;
+	return adx_bundle_unload(CFSTR("org.example.Objects"));
+}
+
 const struct trap object_traps[] = {
 	{ "T27: target by OSTypeAlloc", DRIVER, type_alloc_target, 0, kIOReturnBadArgument, "T27",
 	  { "OSAction_TrapHelper_Tick", "TrapHelper made with OSTypeAlloc", "IOService::Create()" }, 0 },
@@ -120,5 +131,6 @@ const struct trap object_traps[] = {
 	  { "OSData", "expected IOMemoryDescriptor" }, 0 },
 	{ "T44: OSRequiredCast", DRIVER, required_cast, MIG_SERVER_DIED, 0, "T44", { "OSRequiredCast of IOService", "to IOUserClient" }, TRAP_DIES },
 	{ "T44: OSDynamicCast", DRIVER, dynamic_cast, 0, 0, NULL, { NULL }, 0 },
+	{ "T45: pipe left", "TrapPipe", unload, 0, 0, "T45", { "the driver ends", "1 IOUSBHostPipe" }, TRAP_DEVICE },
 };
 const unsigned n_object_traps = sizeof object_traps / sizeof *object_traps;

@@ -17,6 +17,8 @@ enum trap_flags {
 	TRAP_NO_SERVICE = 1u << 2, /* the plant opens what it needs itself */
 };
 
+#define SUCCESS_WHEN_STRICT 1 /* as wanted_strict, where 0 is: the same as plainly */
+
 struct rig {
 	io_connect_t connection;
 	IONotificationPortRef port; /* owned */
