@@ -229,14 +229,18 @@ collect(struct service *victim, size_t *ret_n)
 void
 service_terminate(struct service *victim)
 {
-	struct service **set;
+	struct service **set, *alone = victim;
 	size_t n = 0, i;
 
 	if (victim->entry->state & ENTRY_INACTIVE)
 		return;
 	set = collect(victim, &n);
-	if (!set)
-		return;
+	if (!set) {
+		/* No memory for the set: the victim at least; what is below follows when it is asked for. */
+		service_ref(victim);
+		set = &alone;
+		n = 1;
+	}
 	for (i = 0; i < n; i++) {
 		if (set[i]->entry->state & ENTRY_INACTIVE)
 			continue;
@@ -249,7 +253,8 @@ service_terminate(struct service *victim)
 		service_advance(set[i]);
 		service_unref(set[i]);
 	}
-	free(set);
+	if (set != &alone)
+		free(set);
 }
 
 void
