@@ -364,6 +364,26 @@ step_ended(struct build *build)
 	return build->n_failed == 0;
 }
 
+/* What iig made of the .iig files against what the sources define. Told before the compiler speaks; it decides. */
+static void
+check_declared(const struct build *build)
+{
+	struct strings headers = { 0 };
+
+	for (size_t i = 0; i < build->sources.n; i++) {
+		char *stem = stem_of(build->sources.each[i]);
+		if (kind_of(build->sources.each[i]) == KIND_IIG)
+			(void)addf(&headers, "%s/%s.h", build->work, stem);
+		free(stem);
+	}
+	char *text = declared_read(headers.each, headers.n);
+	for (size_t i = 0; text && i < build->sources.n; i++)
+		if (kind_of(build->sources.each[i]) != KIND_IIG)
+			(void)declared_check(build->sources.each[i], text);
+	free(text);
+	done(&headers);
+}
+
 static int
 compile_all(struct build *build, const char *executable)
 {
@@ -373,6 +393,8 @@ compile_all(struct build *build, const char *executable)
 		if (kind_of(build->sources.each[i]) == KIND_IIG)
 			run_iig(build, build->sources.each[i]);
 	bool ok = step_ended(build);
+	if (ok)
+		check_declared(build);
 	for (size_t i = 0; ok && i < build->sources.n; i++) {
 		char *stem = stem_of(build->sources.each[i]);
 		enum kind kind = kind_of(build->sources.each[i]);

@@ -61,4 +61,11 @@ void plist_variables_done(struct plist_variables *variables);
  */
 int plist_expand(const char *from, const char *to, const struct plist_variables *variables, char **ret_executable);
 
+/* declared.c: rule T39 */
+
+/** Text of all the files, one after the other. Owned; NULL: no memory. */
+char *declared_read(char *const *paths, size_t n);
+/** Tell of each implementation in the source @p path that iig's @p headers do not declare. @return their number */
+unsigned declared_check(const char *path, const char *headers);
+
 #endif /* DEXT_DEXT_H */
