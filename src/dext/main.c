@@ -43,7 +43,9 @@ const struct command commands[] = {
 	  "      --load BUNDLE       load a bundle first; may be given several times\n"
 	  "      --attach DEVICE     attach a device after that; may be given several times\n"
 	  "      --strict macos      make portability verdicts fail as macOS would\n"
-	  "      --log FILE          write the realm's log there at the end (- is standard error)\n" },
+	  "      --log FILE          write the realm's log there at the end (- is standard error)\n"
+	  "  -v, --verbose           write the realm's log to standard error as it comes; without this and --log\n"
+	  "                          it is shown at the end when the command failed\n" },
 };
 const size_t n_commands = sizeof commands / sizeof *commands;
 
