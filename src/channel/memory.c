@@ -19,10 +19,10 @@
 #define WIRE_MAGIC 0x4d444158u /* "XADM" */
 
 struct adxi_pages {
-	unsigned n_ref;  /* atomic */
-	int fd;          /* owned */
-	uint64_t size;   /* bytes; sealed, so it stays */
-	bool own;        /* made by this process */
+	unsigned n_ref; /* atomic */
+	int fd;         /* owned */
+	uint64_t size;  /* bytes; sealed, so it stays */
+	bool own;       /* made by this process */
 };
 
 struct segment {
@@ -34,22 +34,24 @@ struct adxi_memory {
 	unsigned n_ref; /* atomic */
 	uint32_t flags;
 	uint64_t capacity;
-	uint64_t length; /* atomic; <= capacity */
-	uint64_t alignment; /* of mappings from offset 0; a page or more */
-	pthread_mutex_t lock; /* guards the mappings below; taken alone */
-	struct adxi_mapping *whole;      /* owned reference: adxi_memory_address's */
-	struct adxi_mapping *live[2];    /* borrowed: the last one made, [1] read-only; cleared by its end */
+	uint64_t length;            /* atomic; <= capacity */
+	uint64_t alignment;         /* of mappings from offset 0; a page or more */
+	pthread_mutex_t lock;       /* guards the mappings below; taken alone */
+	struct adxi_mapping *whole; /* owned reference: adxi_memory_address's */
+	struct adxi_mapping
+		*live[2]; /* borrowed: the last one made, [1] read-only; cleared by its end */
 	unsigned n_segments;
 	struct segment segments[];
 };
 
 struct adxi_mapping {
-	unsigned n_ref;             /* atomic */
-	struct adxi_memory *memory; /* owned reference; NULL when the memory itself owns the mapping */
-	struct adxi_memory *of;     /* borrowed: whose live[] may name it */
+	unsigned n_ref; /* atomic */
+	struct adxi_memory
+		*memory;        /* owned reference; NULL when the memory itself owns the mapping */
+	struct adxi_memory *of; /* borrowed: whose live[] may name it */
 	uint8_t *address;
 	uint64_t offset, length;
-	void *area;                 /* owned: with guards */
+	void *area; /* owned: with guards */
 	size_t area_size;
 	bool read_only;
 };
@@ -617,8 +619,7 @@ adxi_memory_export(struct adxi_memory *memory, void *bytes, size_t *ret_size, in
 							  .length = s->length };
 	}
 	_Static_assert(sizeof(wire) <= ADXI_MEMORY_WIRE_MAX, "the buffer that callers bring");
-	*ret_size = offsetof(struct wire, segments) +
-		    wire.n_segments * sizeof(struct wire_segment);
+	*ret_size = offsetof(struct wire, segments) + wire.n_segments * sizeof(struct wire_segment);
 	memcpy(bytes, &wire, *ret_size);
 	*ret_n_fds = wire.n_fds;
 }

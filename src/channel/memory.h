@@ -6,13 +6,14 @@
  * @file channel/memory.h
  * @brief Memory that processes share: what is behind IOMemoryDescriptor, on every side.
  *
- *   adxi_memory: direction, length, segments --> adxi_pages: one sealed memfd each, shared by all memories on it
- *        |                                              |
- *        `-- adxi_mapping <------ live mappings, found again while somebody holds them
+ *   adxi_memory: direction, length, segments --> adxi_pages: a sealed memfd, shared by memories
+ *        |
+ *        `--> adxi_mapping: live ones are found again while somebody holds them
  *
- * A memory crosses as bytes and descriptors (adxi_memory_export, adxi_memory_import), so both sides use the same
- * pages. An importer checks seals and sizes first: memory that could shrink under it is refused, since touching it would
- * kill the importer. Segments never change; the length of a buffer may be lowered and raised again within its capacity.
+ * A memory crosses as bytes and descriptors (adxi_memory_export, adxi_memory_import), so both sides
+ * use the same pages. An importer checks seals and sizes first: memory that could shrink under it
+ * is refused, since touching it would kill the importer. Segments never change; the length of a
+ * buffer may be lowered and raised again within its capacity.
  *
  * Threads: everything [any].
  */
@@ -34,21 +35,23 @@ enum {
 struct adxi_memory;
 struct adxi_mapping;
 
-/** New zeroed pages, one segment, length = @p capacity. -EINVAL: capacity 0 or more than a process can map;
- *  -ENOMEM, -EMFILE. */
+/** New zeroed pages, one segment, length = @p capacity. -EINVAL: capacity 0 or more than a process
+ * can map; -ENOMEM, -EMFILE. */
 int adxi_memory_create(uint64_t capacity, uint32_t flags, struct adxi_memory **ret_memory);
-/** Have this process's mappings of the whole memory begin at a multiple of @p alignment, a power of two up to
- *  ADXI_MEMORY_MAX_ALIGNMENT; before the first one. -EINVAL. */
+/** Have this process's mappings of the whole memory begin at a multiple of @p alignment, a power of
+ * two up to ADXI_MEMORY_MAX_ALIGNMENT; before the first one. -EINVAL. */
 int adxi_memory_align(struct adxi_memory *memory, uint64_t alignment);
 #define ADXI_MEMORY_MAX_ALIGNMENT (UINT64_C(1) << 24)
-/** Pages of a memfd that somebody else made. @p fd is taken, also on failure. -EPERM: not sealed against shrinking;
- *  -ERANGE: the file is smaller than offset + length. */
+/** Pages of a memfd that somebody else made. @p fd is taken, also on failure. -EPERM: not sealed
+ * against shrinking; -ERANGE: the file is smaller than offset + length. */
 int adxi_memory_wrap(int fd, uint64_t offset, uint64_t length, uint32_t flags,
 		     struct adxi_memory **ret_memory);
-/** A part of @p memory, on the same pages. -EINVAL: not inside; -EACCES: direction bits that @p memory has not. */
+/** A part of @p memory, on the same pages. -EINVAL: not inside; -EACCES: direction bits that @p
+ * memory has not. */
 int adxi_memory_sub(struct adxi_memory *memory, uint32_t flags, uint64_t offset, uint64_t length,
 		    struct adxi_memory **ret_memory);
-/** One after the other. -EINVAL: none or NULL; -E2BIG: more than ADXI_MEMORY_MAX_SEGMENTS segments in all. */
+/** One after the other. -EINVAL: none or NULL; -E2BIG: more than ADXI_MEMORY_MAX_SEGMENTS segments
+ * in all. */
 int adxi_memory_concat(struct adxi_memory *const *memories, uint32_t n_memories, uint32_t flags,
 		       struct adxi_memory **ret_memory);
 struct adxi_memory *adxi_memory_ref(struct adxi_memory *memory);
@@ -78,7 +81,8 @@ enum {
  */
 int adxi_memory_map(struct adxi_memory *memory, uint64_t offset, uint64_t length, uint32_t flags,
 		    uint64_t address, struct adxi_mapping **ret_mapping);
-/** Address of the whole memory, mapped on the first call and until the memory is gone. 0, as adxi_memory_map. */
+/** Address of the whole memory, mapped on the first call and until the memory is gone. 0, as
+ * adxi_memory_map. */
 int adxi_memory_address(struct adxi_memory *memory, void **ret_address);
 struct adxi_mapping *adxi_mapping_ref(struct adxi_mapping *mapping);
 /** The last one unmaps. Always NULL; NULL is allowed. */
@@ -90,8 +94,8 @@ bool adxi_mapping_is_read_only(const struct adxi_mapping *mapping);
 #define ADXI_MEMORY_WIRE_MAX (32u + ADXI_MEMORY_MAX_SEGMENTS * 24u) /* bytes */
 #define ADXI_MEMORY_MAX_FDS  ADXI_MEMORY_MAX_SEGMENTS
 
-/** Describe @p memory for a peer: *ret_size bytes into @p bytes (ADXI_MEMORY_WIRE_MAX), *ret_n_fds descriptors into @p fds
- *  (ADXI_MEMORY_MAX_FDS), which are borrowed from the memory. */
+/** Describe @p memory for a peer: *ret_size bytes into @p bytes (ADXI_MEMORY_WIRE_MAX), *ret_n_fds
+ * descriptors into @p fds (ADXI_MEMORY_MAX_FDS), which are borrowed from the memory. */
 void adxi_memory_export(struct adxi_memory *memory, void *bytes, size_t *ret_size, int *fds,
 			unsigned *ret_n_fds);
 /**

@@ -126,7 +126,8 @@ why_not_mapped(int error)
 	case -ERANGE:
 		return "the range is not inside the descriptor";
 	case -ENOTSUP:
-		return "its parts do not meet on page boundaries, so they have no addresses in a row";
+		return "its parts do not meet on page boundaries, so they have no addresses in a "
+		       "row";
 	case -EEXIST:
 		return "the fixed address is in use";
 	case -EINVAL:
@@ -149,7 +150,8 @@ map(IOMemoryDescriptor *self, uint64_t options, uint64_t address, uint64_t offse
 	if (options & ~(uint64_t)MAP_OPTIONS || (cache & (cache - 1))) {
 		adxi_tell(ADXI_RULE_T98, "CreateMapping with options %#llx: %s",
 			  (unsigned long long)options,
-			  options & ~(uint64_t)MAP_OPTIONS ? "unknown bits" : "several cache modes");
+			  options & ~(uint64_t)MAP_OPTIONS ? "unknown bits"
+							   : "several cache modes");
 		return kIOReturnBadArgument;
 	}
 	if (options & kIOMemoryMapFixedAddress)
@@ -161,13 +163,16 @@ map(IOMemoryDescriptor *self, uint64_t options, uint64_t address, uint64_t offse
 		flags |= ADXI_MAP_READ_ONLY;
 	int r = adxi_memory_map(memory, offset, length, flags, address, ret_mapping);
 	if (r < 0) {
-		adxi_tell(ADXI_RULE_T98, "CreateMapping of offset %llu, length %llu of a descriptor of %llu bytes: %s",
+		adxi_tell(ADXI_RULE_T98,
+			  "CreateMapping of offset %llu, length %llu of a descriptor of %llu "
+			  "bytes: %s",
 			  (unsigned long long)offset, (unsigned long long)length,
 			  (unsigned long long)adxi_memory_length(memory), why_not_mapped(r));
 		return kIOReturnError;
 	}
 	if (adxi_memory_flags(memory) & ADXI_MEMORY_COPY_ON_WRITE && !(flags & ADXI_MAP_READ_ONLY))
-		adxi_tell(ADXI_RULE_T64, "a writable mapping of an application's memory of %llu bytes",
+		adxi_tell(ADXI_RULE_T64,
+			  "a writable mapping of an application's memory of %llu bytes",
 			  (unsigned long long)adxi_memory_length(memory));
 	return kIOReturnSuccess;
 }
@@ -198,8 +203,9 @@ IOMemoryDescriptor_CreateMapping(IOMemoryDescriptor *self, uint64_t options, uin
 }
 
 kern_return_t
-IOMemoryDescriptor_Map(IOMemoryDescriptor *self, uint64_t options, uint64_t address, uint64_t length,
-		       uint64_t alignment, uint64_t *returnAddress, uint64_t *returnLength)
+IOMemoryDescriptor_Map(IOMemoryDescriptor *self, uint64_t options, uint64_t address,
+		       uint64_t length, uint64_t alignment, uint64_t *returnAddress,
+		       uint64_t *returnLength)
 {
 	struct adxi_mapping *mapping, *none = NULL;
 
@@ -225,7 +231,8 @@ IOMemoryDescriptor_Map(IOMemoryDescriptor *self, uint64_t options, uint64_t addr
 
 kern_return_t
 IOMemoryDescriptor_CreateSubMemoryDescriptor(uint64_t options, uint64_t offset, uint64_t length,
-					     IOMemoryDescriptor *of, IOMemoryDescriptor **ret_memory)
+					     IOMemoryDescriptor *of,
+					     IOMemoryDescriptor **ret_memory)
 {
 	struct adxi_memory *whole = adxi_memory_of((OS_OBJECT *)of), *memory = NULL;
 
@@ -367,7 +374,8 @@ IOMemoryMap_GetOffset(IOMemoryMap *self)
  * Crossing
  */
 
-_Static_assert(ADXI_MEMORY_WIRE_MAX <= OS_GRANT_MAX_BYTES && ADXI_MEMORY_MAX_FDS <= OS_GRANT_MAX_FDS,
+_Static_assert(ADXI_MEMORY_WIRE_MAX <= OS_GRANT_MAX_BYTES &&
+		       ADXI_MEMORY_MAX_FDS <= OS_GRANT_MAX_FDS,
 	       "a memory's description fits a grant");
 
 static int

@@ -4,10 +4,11 @@
 
 /**
  * @file channel/memory_object.h
- * @brief IOMemoryDescriptor, IOBufferMemoryDescriptor and IOMemoryMap: memory.h's things as objects that cross.
+ * @brief IOMemoryDescriptor, IOBufferMemoryDescriptor and IOMemoryMap: memory.h's things as objects
+ * that cross.
  *
- * The same implementation in drivers, hosts and clients. A descriptor that crosses becomes a native object of the
- * receiver, on the same pages.
+ * The same implementation in drivers, hosts and clients. A descriptor that crosses becomes a native
+ * object of the receiver, on the same pages.
  */
 
 #include <ambidext/class.h>
@@ -18,8 +19,8 @@
 typedef struct IOMemoryDescriptor IOMemoryDescriptor;
 #endif
 
-/** New descriptor, +1, that owns @p memory (taken, also on failure); an IOBufferMemoryDescriptor if the memory is flagged
- *  so. NULL: no memory. */
+/** New descriptor, +1, that owns @p memory (taken, also on failure); an IOBufferMemoryDescriptor if
+ * the memory is flagged so. NULL: no memory. */
 IOMemoryDescriptor *adxi_memory_object(struct adxi_memory *memory);
 /** Memory of a descriptor, borrowed from it; NULL: @p object is NULL or not one. */
 struct adxi_memory *adxi_memory_of(const OS_OBJECT *object);

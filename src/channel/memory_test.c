@@ -160,7 +160,8 @@ test_mappings(void **state)
 
 	uint64_t taken = (uintptr_t)adxi_mapping_address(ro);
 	assert_int_equal(adxi_memory_map(memory, 0, 4096, ADXI_MAP_FIXED, taken, &fixed), -EEXIST);
-	assert_int_equal(adxi_memory_map(memory, 0, 4096, ADXI_MAP_FIXED, taken + 1, &fixed), -EINVAL);
+	assert_int_equal(adxi_memory_map(memory, 0, 4096, ADXI_MAP_FIXED, taken + 1, &fixed),
+			 -EINVAL);
 	adxi_mapping_unref(ro);
 	assert_int_equal(adxi_memory_map(memory, 0, 4096, ADXI_MAP_FIXED, taken, &fixed), 0);
 	assert_int_equal((uintptr_t)adxi_mapping_address(fixed), taken);
@@ -255,7 +256,8 @@ test_unsealed_is_refused(void **state)
 	assert_int_equal(ftruncate(fd, 4096), 0);
 	assert_int_equal(adxi_memory_wrap(fcntl(fd, F_DUPFD_CLOEXEC, 3), 0, 4096, 3, &got), -EPERM);
 	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
-	assert_int_equal(adxi_memory_wrap(fcntl(fd, F_DUPFD_CLOEXEC, 3), 0, 4097, 3, &got), -ERANGE);
+	assert_int_equal(adxi_memory_wrap(fcntl(fd, F_DUPFD_CLOEXEC, 3), 0, 4097, 3, &got),
+			 -ERANGE);
 	assert_int_equal(adxi_memory_wrap(fd, 0, 4096, 3, &got), 0);
 	adxi_memory_unref(got);
 	got = NULL;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* class OSAction: the right to call one method of one object, with storage, cancelling and waiting. */
+/* class OSAction: the right to call one method of one object, with storage, cancelling and waiting.
+ */
 
 #include <errno.h>
 #include <pthread.h>
@@ -35,10 +36,10 @@ struct OSActionWaitToken {
 
 struct OSAction_IVars {
 	OSAction *self;
-	OSObject *target;         /* owned reference until cancelled or freed; NULL: none */
-	uint64_t target_method;   /* what runs on target */
-	uint64_t method;          /* what invokers call */
-	void *reference;          /* owned: reference_size zeroed bytes */
+	OSObject *target;       /* owned reference until cancelled or freed; NULL: none */
+	uint64_t target_method; /* what runs on target */
+	uint64_t method;        /* what invokers call */
+	void *reference;        /* owned: reference_size zeroed bytes */
 	size_t reference_size;
 	struct adxi_queue *queue; /* owned reference: where it was created; may be NULL */
 	struct adxi_list link;    /* in actions */
@@ -65,7 +66,8 @@ handler_drop(struct handler *handler)
  * Creation
  */
 
-/* Once for each class: a driver that makes one such object makes thousands. Strict mode refuses each, and says so. */
+/* Once for each class: a driver that makes one such object makes thousands. Strict mode refuses
+ * each, and says so. */
 static bool
 refuse_type_allocated(const struct OSMetaClass *type, const struct OSMetaClass *meta)
 {
@@ -81,7 +83,8 @@ refuse_type_allocated(const struct OSMetaClass *type, const struct OSMetaClass *
 	pthread_mutex_unlock(&actions_lock);
 	if (known && !adxi_strict())
 		return false;
-	return adxi_tell(ADXI_RULE_T27, "%s: its target is a %s made with OSTypeAlloc", type->name, meta->name);
+	return adxi_tell(ADXI_RULE_T27, "%s: its target is a %s made with OSTypeAlloc", type->name,
+			 meta->name);
 }
 
 /* Whether target can be one. Its rules are told here. */
@@ -91,14 +94,15 @@ check_target(const struct OSMetaClass *type, const OS_OBJECT *target, uint64_t t
 	const struct OSMethod *method;
 
 	if (target->remote) {
-		adxi_tell(ADXI_RULE_T27, "%s: its target is a proxy of a %s that another process has", type->name,
+		adxi_tell(ADXI_RULE_T27,
+			  "%s: its target is a proxy of a %s that another process has", type->name,
 			  target->meta->name);
 		return kIOReturnBadArgument;
 	}
 	method = OSMetaClassFindMethod(target->meta, target_method);
 	if (!method || !method->impl) {
-		adxi_tell(ADXI_RULE_T33, "%s: class %s has no method %#llx for the callback", type->name,
-			  target->meta->name, (unsigned long long)target_method);
+		adxi_tell(ADXI_RULE_T33, "%s: class %s has no method %#llx for the callback",
+			  type->name, target->meta->name, (unsigned long long)target_method);
 		return kIOReturnBadArgument;
 	}
 	if (!(target->flags & OS_OBJECT_INITIALISED))
@@ -171,23 +175,24 @@ static const struct OSMetaClass *
 type_of_method(const OSObject *target, uint64_t target_method)
 {
 	const struct OSMethod *method =
-		target ? OSMetaClassFindMethod(((const OS_OBJECT *)target)->meta, target_method) : NULL;
+		target ? OSMetaClassFindMethod(((const OS_OBJECT *)target)->meta, target_method)
+		       : NULL;
 
 	return method && method->action_type && *method->action_type ? *method->action_type
-								      : &OSAction_Class;
+								     : &OSAction_Class;
 }
 
 kern_return_t
 OSAction_Create(OSObject *target, uint64_t targetmsgid, uint64_t msgid, size_t referenceSize,
 		OSAction **action)
 {
-	return OSAction_CreateOfClass(type_of_method(target, targetmsgid), target, targetmsgid, msgid,
-				      referenceSize, action);
+	return OSAction_CreateOfClass(type_of_method(target, targetmsgid), target, targetmsgid,
+				      msgid, referenceSize, action);
 }
 
 kern_return_t
-OSAction_CreateWithTypeName(OSObject *target, uint64_t targetmsgid, uint64_t msgid, size_t referenceSize,
-			    OSString *typeName, OSAction **action)
+OSAction_CreateWithTypeName(OSObject *target, uint64_t targetmsgid, uint64_t msgid,
+			    size_t referenceSize, OSString *typeName, OSAction **action)
 {
 	const struct OSMetaClass *type;
 
@@ -248,7 +253,7 @@ adxi_actions_report(const OSObject *target)
 	unsigned n = 0;
 
 	pthread_mutex_lock(&actions_lock);
-	ADXI_LIST_EACH (ivars, &actions, link) {
+	ADXI_LIST_EACH(ivars, &actions, link) {
 		/* A cancelled one lets go by itself, as soon as its last callback has ended. */
 		if (ivars->target != target || __atomic_load_n(&ivars->cancelled, __ATOMIC_RELAXED))
 			continue;
@@ -276,8 +281,8 @@ action_redirect(OS_OBJECT *object, uint64_t *method)
 	if (*method != ivars->method) {
 		if (OSMetaClassFindMethod(object->meta, *method))
 			return object;
-		adxi_tell(ADXI_RULE_T33, "%s was invoked as %s, and it was made for %s: dropped", object->meta->name,
-			  OSMethodName(*method), OSMethodName(ivars->method));
+		adxi_tell(ADXI_RULE_T33, "%s was invoked as %s, and it was made for %s: dropped",
+			  object->meta->name, OSMethodName(*method), OSMethodName(ivars->method));
 		return NULL;
 	}
 	pthread_mutex_lock(&ivars->lock);
@@ -328,9 +333,12 @@ cancel_elsewhere(void *context)
 {
 	OSAction *self = context;
 
-	if (adxi_tell(ADXI_RULE_T32, "%s: the queue of its %s is gone; its cancel handler runs on the process's queue",
+	if (adxi_tell(ADXI_RULE_T32,
+		      "%s: the queue of its %s is gone; its cancel handler runs on the process's "
+		      "queue",
 		      ((OS_OBJECT *)self)->meta->name,
-		      self->ivars->target ? ((OS_OBJECT *)self->ivars->target)->meta->name : "target"))
+		      self->ivars->target ? ((OS_OBJECT *)self->ivars->target)->meta->name
+					  : "target"))
 		adxi_die("%s", adxi_told_last());
 	if (adxi_queue_async_f(adxi_queue_root(), cancel_run, NULL, self) < 0)
 		adxi_die("no memory to run a cancel handler");
@@ -345,7 +353,8 @@ finish_cancel(OSAction *self)
 	const struct OSMethod *method;
 
 	if (ivars->target) {
-		method = OSMetaClassFindMethod(((OS_OBJECT *)ivars->target)->meta, ivars->target_method);
+		method = OSMetaClassFindMethod(((OS_OBJECT *)ivars->target)->meta,
+					       ivars->target_method);
 		queue = adxi_runtime_queue((OS_OBJECT *)ivars->target, method, self);
 	}
 	if (!queue)
@@ -417,7 +426,8 @@ OSAction_Cancel(OSAction *self, OSActionCancelHandler block)
 	struct handler handler = { 0 };
 
 	if (block)
-		handler = (struct handler){ adxi_block_run_once, adxi_block_drop, adxi_block_copy(block) };
+		handler = (struct handler){ adxi_block_run_once, adxi_block_drop,
+					    adxi_block_copy(block) };
 	kern_return_t ret = action_cancel(self, &handler);
 	if (ret != kIOReturnSuccess)
 		handler_drop(&handler);
@@ -474,7 +484,8 @@ action_no_senders(OS_OBJECT *object)
 								 ivars->target_method),
 					   self);
 	OSRetain(object);
-	if (adxi_queue_async_f(queue ? queue : adxi_queue_root(), aborted_run, aborted_dropped, self) < 0)
+	if (adxi_queue_async_f(queue ? queue : adxi_queue_root(), aborted_run, aborted_dropped,
+			       self) < 0)
 		adxi_die("no memory to run an aborted handler");
 	adxi_queue_unref(queue);
 }
@@ -507,7 +518,8 @@ OSAction_SetAbortedHandler(OSAction *self, OSActionAbortedHandler block)
 	struct handler handler = { 0 };
 
 	if (block)
-		handler = (struct handler){ adxi_block_run_once, adxi_block_drop, adxi_block_copy(block) };
+		handler = (struct handler){ adxi_block_run_once, adxi_block_drop,
+					    adxi_block_copy(block) };
 	kern_return_t ret = set_aborted(self, &handler);
 	if (ret != kIOReturnSuccess)
 		handler_drop(&handler);
@@ -573,10 +585,10 @@ waits_on_callback_queue(OSAction *self)
 
 	if (!ivars->target)
 		return false;
-	queue = adxi_runtime_queue((OS_OBJECT *)ivars->target,
-				   OSMetaClassFindMethod(((OS_OBJECT *)ivars->target)->meta,
-							 ivars->target_method),
-				   self);
+	queue = adxi_runtime_queue(
+		(OS_OBJECT *)ivars->target,
+		OSMetaClassFindMethod(((OS_OBJECT *)ivars->target)->meta, ivars->target_method),
+		self);
 	is_current = queue && adxi_queue_is_current(queue);
 	if (is_current)
 		adxi_tell(ADXI_RULE_T36, "%s: Wait() on queue '%s', which its callback needs",
@@ -611,9 +623,7 @@ OSAction_Wait(OSAction *self, OSActionWaitToken *token, uint64_t clockOptions, u
 		while (!disarmed && !token->expired) /* it is being called */
 			pthread_cond_wait(&token->cond, &ivars->lock);
 	}
-	ret = token->done      ? kIOReturnSuccess
-	      : token->aborted ? kIOReturnAborted
-			       : kIOReturnTimeout;
+	ret = token->done ? kIOReturnSuccess : token->aborted ? kIOReturnAborted : kIOReturnTimeout;
 	pthread_mutex_unlock(&ivars->lock);
 	return ret;
 }

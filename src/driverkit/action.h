@@ -6,7 +6,8 @@
  * @file driverkit/action.h
  * @brief OSAction inside: each invocation claims its action until it has run.
  *
- *   LIVE --Cancel--> CANCELLED (claimed ones that have not begun are dropped) --last claim ends--> handler --> target released
+ *   LIVE --Cancel--> CANCELLED --last claim ends--> handler runs --> target released
+ *                    (claimed ones that have not begun are dropped)
  *
  * A claim is taken by the redirect hook, so a target lives as long as a message for it does.
  */

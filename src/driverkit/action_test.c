@@ -63,7 +63,8 @@ teardown(void **state)
 {
 	OSSafeReleaseNULL(action);
 	adxi_jobs_run();
-	assert_int_equal(OSGetRetainCount((OS_OBJECT *)probe), 1); /* nothing holds the target any more */
+	assert_int_equal(OSGetRetainCount((OS_OBJECT *)probe),
+			 1); /* nothing holds the target any more */
 	OSSafeReleaseNULL(probe);
 	return 0;
 }
@@ -110,13 +111,16 @@ test_cancel_drops_what_has_not_begun(void **state)
 {
 	invoke(1);
 	invoke(2);
-	assert_int_equal(OSAction_Cancel_f(action, (void *)"context", on_handler), kIOReturnSuccess);
-	assert_int_equal(OSAction_Cancel_f(action, (void *)"context", on_handler), kIOReturnAborted);
+	assert_int_equal(OSAction_Cancel_f(action, (void *)"context", on_handler),
+			 kIOReturnSuccess);
+	assert_int_equal(OSAction_Cancel_f(action, (void *)"context", on_handler),
+			 kIOReturnAborted);
 	assert_int_equal(handled, 0); /* asynchronous */
 	adxi_jobs_run();
 	assert_int_equal(fired, 0);
 	assert_int_equal(handled, 1);
-	assert_int_equal(OSGetRetainCount((OS_OBJECT *)probe), 1); /* the cycle is broken with the action still there */
+	assert_int_equal(OSGetRetainCount((OS_OBJECT *)probe),
+			 1); /* the cycle is broken with the action still there */
 	invoke(3);
 	adxi_jobs_run();
 	assert_int_equal(fired, 0);
@@ -149,7 +153,8 @@ test_aborted_handler_runs_once(void **state)
 
 	no_senders((OS_OBJECT *)action); /* nobody asked for it yet */
 	adxi_jobs_run();
-	assert_int_equal(OSAction_SetAbortedHandler_f(action, (void *)"context", on_handler), kIOReturnSuccess);
+	assert_int_equal(OSAction_SetAbortedHandler_f(action, (void *)"context", on_handler),
+			 kIOReturnSuccess);
 	no_senders((OS_OBJECT *)action);
 	no_senders((OS_OBJECT *)action);
 	adxi_jobs_run();
@@ -162,21 +167,26 @@ static void
 test_ids_by_hand(void **state)
 {
 	OSAction *by_hand = NULL;
-	OSString *name = OSString_withCString("OSAction_Probe_Fired"), *bad = OSString_withCString("Probe");
+	OSString *name = OSString_withCString("OSAction_Probe_Fired"),
+		 *bad = OSString_withCString("Probe");
 
 	/* The id of the method is enough to know the type that it wants. */
-	assert_int_equal(OSAction_Create((OSObject *)probe, Probe_Fired_ID, IOTimerDispatchSource_TimerOccurred_ID, 0,
-					 &by_hand), kIOReturnSuccess);
+	assert_int_equal(OSAction_Create((OSObject *)probe, Probe_Fired_ID,
+					 IOTimerDispatchSource_TimerOccurred_ID, 0, &by_hand),
+			 kIOReturnSuccess);
 	assert_string_equal(((OS_OBJECT *)by_hand)->meta->name, "OSAction_Probe_Fired");
 	OSSafeReleaseNULL(by_hand);
 	assert_int_equal(OSAction_CreateWithTypeName((OSObject *)probe, Probe_Fired_ID,
-						     IOTimerDispatchSource_TimerOccurred_ID, 0, name, &by_hand),
+						     IOTimerDispatchSource_TimerOccurred_ID, 0,
+						     name, &by_hand),
 			 kIOReturnSuccess);
 	OSSafeReleaseNULL(by_hand);
 	assert_int_equal(OSAction_CreateWithTypeName((OSObject *)probe, Probe_Fired_ID,
-						     IOTimerDispatchSource_TimerOccurred_ID, 0, bad, &by_hand),
+						     IOTimerDispatchSource_TimerOccurred_ID, 0, bad,
+						     &by_hand),
 			 kIOReturnBadArgument);
-	assert_int_equal(OSAction_Create((OSObject *)probe, 12345, IOTimerDispatchSource_TimerOccurred_ID, 0, &by_hand),
+	assert_int_equal(OSAction_Create((OSObject *)probe, 12345,
+					 IOTimerDispatchSource_TimerOccurred_ID, 0, &by_hand),
 			 kIOReturnBadArgument);
 	assert_string_equal(told_rule(), "T33");
 	assert_null(by_hand);
@@ -203,7 +213,8 @@ test_wait_times_out_and_aborts(void **state)
 
 	assert_int_equal(OSAction_WillWait(action, &token), kIOReturnSuccess);
 	assert_int_equal(OSAction_WillWait(action, &second), kIOReturnBusy);
-	assert_int_equal(OSAction_Wait(action, token, 1, 0), kIOReturnBadArgument); /* no such clock */
+	assert_int_equal(OSAction_Wait(action, token, 1, 0),
+			 kIOReturnBadArgument); /* no such clock */
 	OSAction_Class.hooks->no_senders((OS_OBJECT *)action);
 	assert_int_equal(OSAction_Wait(action, token, 0, 0), kIOReturnAborted);
 	assert_int_equal(OSAction_EndWait(action, token), kIOReturnSuccess);
@@ -284,7 +295,8 @@ test_strict_refuses_type_allocated_targets(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest strict[] = { cmocka_unit_test(test_strict_refuses_type_allocated_targets) };
+	const struct CMUnitTest strict[] = { cmocka_unit_test(
+		test_strict_refuses_type_allocated_targets) };
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_type_allocated_target_works),

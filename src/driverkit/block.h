@@ -4,7 +4,8 @@
 
 /**
  * @file driverkit/block.h
- * @brief A block that is kept becomes a function and a context: adxi_block_run_once and the copied block.
+ * @brief A block that is kept becomes a function and a context: adxi_block_run_once and the copied
+ * block.
  */
 
 #include "base/block.h"

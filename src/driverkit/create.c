@@ -68,7 +68,8 @@ struct recipe {
 static const char *
 string_of(OSDictionary *dictionary, const char *key)
 {
-	OSString *string = OSDynamicCast(OSString, OSDictionary_getObjectForCString(dictionary, key));
+	OSString *string =
+		OSDynamicCast(OSString, OSDictionary_getObjectForCString(dictionary, key));
 
 	return string ? OSString_getCStringNoCopy(string) : NULL;
 }
@@ -87,7 +88,8 @@ read_recipe(IOService *self, const char *key, struct recipe *recipe)
 	kern_return_t ret = IOService_SearchProperty(self, key, "IOService", 0, &property);
 
 	if (ret == kIOReturnNotFound)
-		REFUSE(kIOReturnBadArgument, "%s::Create(\"%s\"): the service has no such property", name, key);
+		REFUSE(kIOReturnBadArgument, "%s::Create(\"%s\"): the service has no such property",
+		       name, key);
 	if (ret != kIOReturnSuccess)
 		return ret;
 	recipe->properties = OSDynamicCast(OSDictionary, property);
@@ -95,15 +97,18 @@ read_recipe(IOService *self, const char *key, struct recipe *recipe)
 		const char *found = ((OS_OBJECT *)property)->meta->name;
 
 		OSRelease((OS_OBJECT *)property);
-		REFUSE(kIOReturnBadArgument, "%s::Create(\"%s\"): the property is an %s, not a dictionary", name, key,
+		REFUSE(kIOReturnBadArgument,
+		       "%s::Create(\"%s\"): the property is an %s, not a dictionary", name, key,
 		       found);
 	}
 	recipe->kernel_class = string_of(recipe->properties, "IOClass");
 	recipe->user_class = string_of(recipe->properties, "IOUserClass");
 	if (!recipe->kernel_class)
-		REFUSE(kIOReturnBadArgument, "%s::Create(\"%s\"): the dictionary has no IOClass", name, key);
+		REFUSE(kIOReturnBadArgument, "%s::Create(\"%s\"): the dictionary has no IOClass",
+		       name, key);
 	if (!recipe->user_class)
-		REFUSE(kIOReturnUnsupported, "%s::Create(\"%s\"): the dictionary has no IOUserClass", name, key);
+		REFUSE(kIOReturnUnsupported,
+		       "%s::Create(\"%s\"): the dictionary has no IOUserClass", name, key);
 	recipe->meta = OSMetaClassWithName(recipe->user_class);
 	if (!recipe->meta || !OSMetaClassIsKindOf(recipe->meta, &IOService_Class))
 		REFUSE(kIOReturnUnsupported, "%s::Create(\"%s\"): IOUserClass %s is %s", name, key,
@@ -137,7 +142,8 @@ publish(ADXServer *server, uint64_t provider_id, const struct recipe *recipe, ui
 	kern_return_t ret = kIOReturnNoMemory;
 
 	if (classes && user_classes && user_class &&
-	    OSDictionary_setObjectForCString(recipe->properties, "IOUserClasses", (OS_OBJECT *)user_classes))
+	    OSDictionary_setObjectForCString(recipe->properties, "IOUserClasses",
+					     (OS_OBJECT *)user_classes))
 		ret = ADXServer_Publish(server, provider_id, classes, user_class, user_class, NULL,
 					recipe->properties, ret_id);
 	OSRelease((OS_OBJECT *)classes);
@@ -151,7 +157,8 @@ start(IOService *service, IOService *provider)
 {
 	adxi_service_set_state(service, SERVICE_STARTING);
 	kern_return_t ret = IOService_Start(service, provider);
-	adxi_service_set_state(service, ret == kIOReturnSuccess ? SERVICE_STARTED : SERVICE_STOPPED);
+	adxi_service_set_state(service,
+			       ret == kIOReturnSuccess ? SERVICE_STARTED : SERVICE_STOPPED);
 	return ret;
 }
 
@@ -180,7 +187,7 @@ make(IOService *self, const struct recipe *recipe, uint64_t entry_id, IOService 
 
 kern_return_t
 IOService_Create(IOService *self, IOService *provider, const char *propertiesKey,
-	       IOService **result)
+		 IOService **result)
 {
 	ADXServer *server = adxi_process_server();
 	uint64_t provider_id, entry_id = 0;
@@ -190,7 +197,8 @@ IOService_Create(IOService *self, IOService *provider, const char *propertiesKey
 	if (!propertiesKey || !result)
 		return kIOReturnBadArgument;
 	if (provider != self)
-		REFUSE(kIOReturnUnsupported, "%s::Create(\"%s\"): its provider argument is not the service itself",
+		REFUSE(kIOReturnUnsupported,
+		       "%s::Create(\"%s\"): its provider argument is not the service itself",
 		       ((OS_OBJECT *)self)->meta->name, propertiesKey);
 	if (OSIsRemote((OS_OBJECT *)self))
 		return kIOReturnNotPermitted;
@@ -205,8 +213,8 @@ IOService_Create(IOService *self, IOService *provider, const char *propertiesKey
 		if (ret != kIOReturnSuccess) /* its entry goes the way of all entries */
 			(void)ADXServer_Terminate(server, entry_id, 0);
 	}
-	log_debug("%s::Create(\"%s\"): entry 0x%llx, 0x%08x", ((OS_OBJECT *)self)->meta->name, propertiesKey,
-		  (unsigned long long)entry_id, (unsigned)ret);
+	log_debug("%s::Create(\"%s\"): entry 0x%llx, 0x%08x", ((OS_OBJECT *)self)->meta->name,
+		  propertiesKey, (unsigned long long)entry_id, (unsigned)ret);
 	OSRelease((OS_OBJECT *)recipe.properties);
 	return ret;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* class IODataQueueDispatchSource: a ring of entries in memory that an application may share. One producer, one consumer;
- * neither trusts what stands in the memory.
+/* class IODataQueueDispatchSource: a ring of entries in memory that an application may share. One
+ * producer, one consumer; neither trusts what stands in the memory.
  *
- *   head (consumer's), tail (producer's), "wants DataServiced", 128 bytes in all; then the entries: size, data, padded to 4
+ *   head (consumer's), tail (producer's), "wants DataServiced": 128 bytes in all
+ *   then entries: size, data, padding to 4
  */
 
 #include <stdlib.h>
@@ -16,8 +17,8 @@
 #include "driverkit/source.h"
 
 struct ring {
-	uint32_t head; /* atomic; consumer's */
-	uint32_t tail; /* atomic; producer's */
+	uint32_t head;          /* atomic; consumer's */
+	uint32_t tail;          /* atomic; producer's */
 	uint8_t wants_serviced; /* atomic */
 	uint8_t reserved[119];
 	uint8_t entries[];
@@ -41,20 +42,23 @@ padded(uint32_t size)
 }
 
 kern_return_t
-IODataQueueDispatchSource_Create(uint64_t queueByteCount, IODispatchQueue *queue, IODataQueueDispatchSource **source)
+IODataQueueDispatchSource_Create(uint64_t queueByteCount, IODispatchQueue *queue,
+				 IODataQueueDispatchSource **source)
 {
 	IODataQueueDispatchSource *self;
 	IOAddressSegment range;
 	kern_return_t ret;
 
-	if (!source || queueByteCount == 0 || queueByteCount % 4 || queueByteCount > UINT32_MAX - sizeof(struct ring))
+	if (!source || queueByteCount == 0 || queueByteCount % 4 ||
+	    queueByteCount > UINT32_MAX - sizeof(struct ring))
 		return kIOReturnBadArgument;
 	self = adxi_source_object(&IODataQueueDispatchSource_Class);
 	if (!self)
 		return kIOReturnNoMemory;
 	if (adxi_queue_of(queue))
 		self->ivars->state.queue = adxi_queue_ref(adxi_queue_of(queue));
-	ret = IOBufferMemoryDescriptor_Create(kIOMemoryDirectionInOut, sizeof(struct ring) + queueByteCount, 0,
+	ret = IOBufferMemoryDescriptor_Create(kIOMemoryDirectionInOut,
+					      sizeof(struct ring) + queueByteCount, 0,
 					      &self->ivars->memory);
 	if (ret == kIOReturnSuccess)
 		ret = IOBufferMemoryDescriptor_GetAddressRange(self->ivars->memory, &range);
@@ -99,13 +103,15 @@ IODataQueueDispatchSource_free_Impl(IODataQueueDispatchSource *self)
 }
 
 kern_return_t
-IODataQueueDispatchSource_Cancel_f_Impl(IODataQueueDispatchSource *self, void *context, IODispatchFunction handler)
+IODataQueueDispatchSource_Cancel_f_Impl(IODataQueueDispatchSource *self, void *context,
+					IODispatchFunction handler)
 {
 	return adxi_source_cancel(&self->ivars->state, (OS_OBJECT *)self, context, handler);
 }
 
 kern_return_t
-IODataQueueDispatchSource_SetEnableWithCompletion_f_Impl(IODataQueueDispatchSource *self, bool enable, void *context,
+IODataQueueDispatchSource_SetEnableWithCompletion_f_Impl(IODataQueueDispatchSource *self,
+							 bool enable, void *context,
 							 IODispatchFunction handler)
 {
 	return adxi_source_enable(&self->ivars->state, (OS_OBJECT *)self, enable, context, handler);
@@ -185,14 +191,16 @@ IODataQueueDispatchSource_CopyMemory(IODataQueueDispatchSource *self, IOMemoryDe
 }
 
 kern_return_t
-IODataQueueDispatchSource_CopyDataAvailableHandler(IODataQueueDispatchSource *self, OSAction **action)
+IODataQueueDispatchSource_CopyDataAvailableHandler(IODataQueueDispatchSource *self,
+						   OSAction **action)
 {
 	*action = adxi_source_action(&self->ivars->state);
 	return *action ? kIOReturnSuccess : kIOReturnNotFound;
 }
 
 kern_return_t
-IODataQueueDispatchSource_CopyDataServicedHandler(IODataQueueDispatchSource *self, OSAction **action)
+IODataQueueDispatchSource_CopyDataServicedHandler(IODataQueueDispatchSource *self,
+						  OSAction **action)
 {
 	*action = serviced_action(self);
 	return *action ? kIOReturnSuccess : kIOReturnNotFound;
@@ -207,7 +215,8 @@ IODataQueueDispatchSource_IsDataAvailable(IODataQueueDispatchSource *self)
 {
 	struct ring *ring = self->ivars->ring;
 
-	return ring && __atomic_load_n(&ring->head, __ATOMIC_ACQUIRE) != __atomic_load_n(&ring->tail, __ATOMIC_ACQUIRE);
+	return ring && __atomic_load_n(&ring->head, __ATOMIC_ACQUIRE) !=
+			       __atomic_load_n(&ring->tail, __ATOMIC_ACQUIRE);
 }
 
 struct entry {
@@ -259,7 +268,8 @@ IODataQueueDispatchSource_Peek_f(IODataQueueDispatchSource *self, void *context,
 }
 
 kern_return_t
-IODataQueueDispatchSource_DequeueWithCoalesce_f(IODataQueueDispatchSource *self, bool *sendDataServiced, void *context,
+IODataQueueDispatchSource_DequeueWithCoalesce_f(IODataQueueDispatchSource *self,
+						bool *sendDataServiced, void *context,
 						IODataQueueClientDequeueEntryFunction callback)
 {
 	struct ring *ring = self->ivars->ring;
@@ -273,7 +283,8 @@ IODataQueueDispatchSource_DequeueWithCoalesce_f(IODataQueueDispatchSource *self,
 		__atomic_store_n(&ring->head, entry.next_head, __ATOMIC_SEQ_CST);
 	}
 	/* The flag stays until there is somebody to tell. */
-	if (ring && __atomic_load_n(&ring->wants_serviced, __ATOMIC_SEQ_CST) && (serviced = serviced_action(self))) {
+	if (ring && __atomic_load_n(&ring->wants_serviced, __ATOMIC_SEQ_CST) &&
+	    (serviced = serviced_action(self))) {
 		__atomic_store_n(&ring->wants_serviced, 0, __ATOMIC_SEQ_CST);
 		*sendDataServiced = true;
 		OSRelease((OS_OBJECT *)serviced);
@@ -286,7 +297,8 @@ IODataQueueDispatchSource_Dequeue_f(IODataQueueDispatchSource *self, void *conte
 				    IODataQueueClientDequeueEntryFunction callback)
 {
 	bool send = false;
-	kern_return_t ret = IODataQueueDispatchSource_DequeueWithCoalesce_f(self, &send, context, callback);
+	kern_return_t ret =
+		IODataQueueDispatchSource_DequeueWithCoalesce_f(self, &send, context, callback);
 
 	if (send)
 		IODataQueueDispatchSource_SendDataServiced(self);
@@ -300,23 +312,28 @@ dequeue_block(void *block, const void *data, size_t size)
 }
 
 kern_return_t
-IODataQueueDispatchSource_Peek(IODataQueueDispatchSource *self, IODataQueueClientDequeueEntryBlock callback)
+IODataQueueDispatchSource_Peek(IODataQueueDispatchSource *self,
+			       IODataQueueClientDequeueEntryBlock callback)
 {
-	return IODataQueueDispatchSource_Peek_f(self, (void *)callback, callback ? dequeue_block : NULL);
+	return IODataQueueDispatchSource_Peek_f(self, (void *)callback,
+						callback ? dequeue_block : NULL);
 }
 
 kern_return_t
-IODataQueueDispatchSource_Dequeue(IODataQueueDispatchSource *self, IODataQueueClientDequeueEntryBlock callback)
+IODataQueueDispatchSource_Dequeue(IODataQueueDispatchSource *self,
+				  IODataQueueClientDequeueEntryBlock callback)
 {
-	return IODataQueueDispatchSource_Dequeue_f(self, (void *)callback, callback ? dequeue_block : NULL);
+	return IODataQueueDispatchSource_Dequeue_f(self, (void *)callback,
+						   callback ? dequeue_block : NULL);
 }
 
 kern_return_t
-IODataQueueDispatchSource_DequeueWithCoalesce(IODataQueueDispatchSource *self, bool *sendDataServiced,
+IODataQueueDispatchSource_DequeueWithCoalesce(IODataQueueDispatchSource *self,
+					      bool *sendDataServiced,
 					      IODataQueueClientDequeueEntryBlock callback)
 {
-	return IODataQueueDispatchSource_DequeueWithCoalesce_f(self, sendDataServiced, (void *)callback,
-							       callback ? dequeue_block : NULL);
+	return IODataQueueDispatchSource_DequeueWithCoalesce_f(
+		self, sendDataServiced, (void *)callback, callback ? dequeue_block : NULL);
 }
 
 /* ---------------------------------------------------------------------------------------------
@@ -374,7 +391,8 @@ IODataQueueDispatchSource_EnqueueWithCoalesce_f(IODataQueueDispatchSource *self,
 	if (callback)
 		callback(context, &ring->entries[place.at + ENTRY_HEADER], dataSize);
 	memcpy(&ring->entries[place.at], &dataSize, sizeof(dataSize));
-	/* The same size at the end tells the consumer to go on at the beginning: it does not fit there. */
+	/* The same size at the end tells the consumer to go on at the beginning: it does not fit
+	 * there. */
 	if (place.at != place.old_tail && self->ivars->size - place.old_tail >= ENTRY_HEADER)
 		memcpy(&ring->entries[place.old_tail], &dataSize, sizeof(dataSize));
 	__atomic_store_n(&ring->tail, place.new_tail, __ATOMIC_SEQ_CST);
@@ -384,12 +402,12 @@ IODataQueueDispatchSource_EnqueueWithCoalesce_f(IODataQueueDispatchSource *self,
 }
 
 kern_return_t
-IODataQueueDispatchSource_Enqueue_f(IODataQueueDispatchSource *self, uint32_t dataSize, void *context,
-				    IODataQueueClientEnqueueEntryFunction callback)
+IODataQueueDispatchSource_Enqueue_f(IODataQueueDispatchSource *self, uint32_t dataSize,
+				    void *context, IODataQueueClientEnqueueEntryFunction callback)
 {
 	bool send = false;
-	kern_return_t ret =
-		IODataQueueDispatchSource_EnqueueWithCoalesce_f(self, dataSize, &send, context, callback);
+	kern_return_t ret = IODataQueueDispatchSource_EnqueueWithCoalesce_f(self, dataSize, &send,
+									    context, callback);
 
 	if (send)
 		IODataQueueDispatchSource_SendDataAvailable(self);
@@ -406,19 +424,23 @@ kern_return_t
 IODataQueueDispatchSource_Enqueue(IODataQueueDispatchSource *self, uint32_t dataSize,
 				  IODataQueueClientEnqueueEntryBlock callback)
 {
-	return IODataQueueDispatchSource_Enqueue_f(self, dataSize, (void *)callback, callback ? enqueue_block : NULL);
+	return IODataQueueDispatchSource_Enqueue_f(self, dataSize, (void *)callback,
+						   callback ? enqueue_block : NULL);
 }
 
 kern_return_t
 IODataQueueDispatchSource_EnqueueWithCoalesce(IODataQueueDispatchSource *self, uint32_t dataSize,
-					      bool *sendDataAvailable, IODataQueueClientEnqueueEntryBlock callback)
+					      bool *sendDataAvailable,
+					      IODataQueueClientEnqueueEntryBlock callback)
 {
-	return IODataQueueDispatchSource_EnqueueWithCoalesce_f(self, dataSize, sendDataAvailable, (void *)callback,
+	return IODataQueueDispatchSource_EnqueueWithCoalesce_f(self, dataSize, sendDataAvailable,
+							       (void *)callback,
 							       callback ? enqueue_block : NULL);
 }
 
 kern_return_t
-IODataQueueDispatchSource_CanEnqueueDataCount(IODataQueueDispatchSource *self, uint32_t dataSize, uint32_t dataCount)
+IODataQueueDispatchSource_CanEnqueueDataCount(IODataQueueDispatchSource *self, uint32_t dataSize,
+					      uint32_t dataCount)
 {
 	uint64_t one = ENTRY_HEADER + (((uint64_t)dataSize + 3u) & ~(uint64_t)3u), need;
 	struct place place;

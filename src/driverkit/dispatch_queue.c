@@ -65,8 +65,10 @@ IODispatchQueue_Create(const char *name, uint64_t options, uint64_t priority,
 	struct adxi_queue *queue;
 	uint32_t flags = 0;
 
-	if (!name || !ret_queue || strnlen(name, sizeof(IODispatchQueueName)) == sizeof(IODispatchQueueName) ||
-	    options & ~(uint64_t)(kIODispatchQueueReentrant | kIODispatchQueueMethodsNotSynchronized))
+	if (!name || !ret_queue ||
+	    strnlen(name, sizeof(IODispatchQueueName)) == sizeof(IODispatchQueueName) ||
+	    options &
+		    ~(uint64_t)(kIODispatchQueueReentrant | kIODispatchQueueMethodsNotSynchronized))
 		return kIOReturnBadArgument;
 	if (strcmp(name, "Root") == 0) /* the process has it */
 		return kIOReturnStillOpen;
@@ -100,7 +102,8 @@ IODispatchQueue_free_Impl(IODispatchQueue *self)
 	IODispatchQueue_free_super(self);
 }
 
-/* A queue from OSTypeAlloc has nothing behind it: the process ends, with a sentence, as it would on macOS without. */
+/* A queue from OSTypeAlloc has nothing behind it: the process ends, with a sentence, as it would on
+ * macOS without. */
 static struct adxi_queue *
 required(const IODispatchQueue *self)
 {
@@ -135,7 +138,8 @@ kern_return_t
 IODispatchQueue_Cancel(IODispatchQueue *self, IODispatchQueueCancelHandler handler)
 {
 	void *block = handler ? adxi_block_copy(handler) : NULL;
-	kern_return_t ret = IODispatchQueue_Cancel_f(self, block, block ? adxi_block_run_once : NULL);
+	kern_return_t ret =
+		IODispatchQueue_Cancel_f(self, block, block ? adxi_block_run_once : NULL);
 
 	if (ret != kIOReturnSuccess && block)
 		adxi_block_release(block);
@@ -158,7 +162,8 @@ IODispatchQueue_DispatchAsync_f(IODispatchQueue *self, void *context, IODispatch
 void
 IODispatchQueue_DispatchAsync(IODispatchQueue *self, IODispatchBlock block)
 {
-	dispatch_async(required(self), adxi_block_run_once, adxi_block_drop, adxi_block_copy(block));
+	dispatch_async(required(self), adxi_block_run_once, adxi_block_drop,
+		       adxi_block_copy(block));
 }
 
 /* What would hang on macOS: recursion into a queue that is not reentrant, and a wait cycle. */
@@ -176,7 +181,8 @@ void
 IODispatchQueue_DispatchSync_f(IODispatchQueue *self, void *context, IODispatchFunction function)
 {
 	if (dispatch_sync(required(self), function, context) == -EDEADLK)
-		adxi_die("%s", adxi_told_last()); /* nobody can be told: the function has no result */
+		adxi_die("%s",
+			 adxi_told_last()); /* nobody can be told: the function has no result */
 }
 
 void
@@ -212,13 +218,15 @@ concurrent_drop(struct adxi_work *work)
 }
 
 static void
-dispatch_concurrent(struct adxi_queue *queue, void (*run)(void *), void (*drop)(void *), void *context)
+dispatch_concurrent(struct adxi_queue *queue, void (*run)(void *), void (*drop)(void *),
+		    void *context)
 {
 	struct concurrent_work *work;
 
 	if (!(adxi_queue_flags(queue) & ADXI_QUEUE_REENTRANT)) {
 		adxi_tell(ADXI_RULE_T37,
-			  "DispatchConcurrent on queue '%s', which was made without kIODispatchQueueReentrant: it "
+			  "DispatchConcurrent on queue '%s', which was made without "
+			  "kIODispatchQueueReentrant: it "
 			  "runs like DispatchAsync",
 			  adxi_queue_name(queue));
 		dispatch_async(queue, run, drop, context);
@@ -236,7 +244,8 @@ dispatch_concurrent(struct adxi_queue *queue, void (*run)(void *), void (*drop)(
 }
 
 void
-IODispatchQueue_DispatchConcurrent_f(IODispatchQueue *self, void *context, IODispatchFunction function)
+IODispatchQueue_DispatchConcurrent_f(IODispatchQueue *self, void *context,
+				     IODispatchFunction function)
 {
 	dispatch_concurrent(required(self), function, NULL, context);
 }
@@ -244,7 +253,8 @@ IODispatchQueue_DispatchConcurrent_f(IODispatchQueue *self, void *context, IODis
 void
 IODispatchQueue_DispatchConcurrent(IODispatchQueue *self, IODispatchBlock block)
 {
-	dispatch_concurrent(required(self), adxi_block_run_once, adxi_block_drop, adxi_block_copy(block));
+	dispatch_concurrent(required(self), adxi_block_run_once, adxi_block_drop,
+			    adxi_block_copy(block));
 }
 
 struct action_call {
@@ -262,7 +272,8 @@ action_run(void *context)
 }
 
 kern_return_t
-IODispatchQueue_RunAction_f(IODispatchQueue *self, void *context, kern_return_t (*action)(void *context))
+IODispatchQueue_RunAction_f(IODispatchQueue *self, void *context,
+			    kern_return_t (*action)(void *context))
 {
 	struct action_call call = { action, context, kIOReturnSuccess };
 
@@ -279,7 +290,7 @@ IODispatchQueue_RunAction_f(IODispatchQueue *self, void *context, kern_return_t 
 static kern_return_t
 action_block(void *block)
 {
-	return ADXI_BLOCK_INVOKE(block, kern_return_t (*)(void *))(block);
+	return ADXI_BLOCK_INVOKE(block, kern_return_t(*)(void *))(block);
 }
 
 kern_return_t
@@ -304,7 +315,8 @@ sleep_until(IODispatchQueue *self, const void *event, enum adxi_clock clock, uin
 }
 
 kern_return_t
-IODispatchQueue_SleepWithDeadline(IODispatchQueue *self, void *event, uint64_t options, uint64_t deadline)
+IODispatchQueue_SleepWithDeadline(IODispatchQueue *self, void *event, uint64_t options,
+				  uint64_t deadline)
 {
 	uint64_t clock_options = options & ~(uint64_t)kIODispatchQueueSleepReuseEvent;
 	enum adxi_clock clock;
@@ -348,7 +360,7 @@ static void
 log_one(void *output, const char *name, unsigned queued, bool held)
 {
 	(void)((IODispatchLogFunction)(void (*)(void))output)("queue %s: %s, %u waiting\n", name,
-							       held ? "held" : "free", queued);
+							      held ? "held" : "free", queued);
 }
 
 void

@@ -11,7 +11,8 @@ struct adxi_queue *adxi_queue_of(const IODispatchQueue *object);
 /** New object, +1, for @p queue (a reference is taken). NULL: no memory. */
 IODispatchQueue *adxi_queue_object(struct adxi_queue *queue);
 
-/** Queue for what has none of its own: targets made with OSTypeAlloc, outside of any queue. Borrowed; never NULL. */
+/** Queue for what has none of its own: targets made with OSTypeAlloc, outside of any queue.
+ * Borrowed; never NULL. */
 struct adxi_queue *adxi_queue_root(void);
 /** Queue for dextd's commands. Nothing of a driver runs on it. Borrowed; never NULL. */
 struct adxi_queue *adxi_queue_control(void);

@@ -13,7 +13,9 @@
 static const struct {
 	int number;
 	const char *name;
-} signals[] = { { SIGSEGV, "SIGSEGV" }, { SIGBUS, "SIGBUS" }, { SIGFPE, "SIGFPE" }, { SIGILL, "SIGILL" } };
+} signals[] = {
+	{ SIGSEGV, "SIGSEGV" }, { SIGBUS, "SIGBUS" }, { SIGFPE, "SIGFPE" }, { SIGILL, "SIGILL" }
+};
 #define N_SIGNALS (sizeof(signals) / sizeof(*signals))
 
 static struct sigaction before[N_SIGNALS];
@@ -36,25 +38,30 @@ tell_fault(int number, uintptr_t address)
 
 	if (now.client && null && now.input == ADXI_INPUT_DESCRIPTOR)
 		adxi_tell(ADXI_RULE_T4,
-			  "%s at address %#llx in %s selector %llu: the input is %llu bytes, so that it is in "
+			  "%s at address %#llx in %s selector %llu: the input is %llu bytes, so "
+			  "that it is in "
 			  "structureInputDescriptor and structureInput is NULL",
 			  name_of(number), at, now.client, selector, size);
 	else if (now.client && null && now.input == ADXI_INPUT_NONE)
 		adxi_tell(ADXI_RULE_T5,
-			  "%s at address %#llx in %s selector %llu: structureInput is NULL, as the client sent no input bytes",
+			  "%s at address %#llx in %s selector %llu: structureInput is NULL, as the "
+			  "client sent no input bytes",
 			  name_of(number), at, now.client, selector);
 	else if (now.client)
-		adxi_tell(ADXI_RULE_DRV002, "%s at address %#llx in %s selector %llu (in %s of a %s)", name_of(number), at,
-			  now.client, selector, now.method, now.class_name);
+		adxi_tell(ADXI_RULE_DRV002,
+			  "%s at address %#llx in %s selector %llu (in %s of a %s)",
+			  name_of(number), at, now.client, selector, now.method, now.class_name);
 	else if (now.method)
-		adxi_tell(ADXI_RULE_DRV002, "%s at address %#llx in %s of a %s", name_of(number), at, now.method,
-			  now.class_name);
+		adxi_tell(ADXI_RULE_DRV002, "%s at address %#llx in %s of a %s", name_of(number),
+			  at, now.method, now.class_name);
 	else
-		adxi_tell(ADXI_RULE_DRV002, "%s at address %#llx outside of any method", name_of(number), at);
+		adxi_tell(ADXI_RULE_DRV002, "%s at address %#llx outside of any method",
+			  name_of(number), at);
 }
 
-/* Not all that is called here may be called in a handler, but the thread ends here in any case. Returning runs the faulting
- * instruction again, under the action that was there before: a debugger, a sanitizer or the kernel has the true place. */
+/* Not all that is called here may be called in a handler, but the thread ends here in any case.
+ * Returning runs the faulting instruction again, under the action that was there before: a
+ * debugger, a sanitizer or the kernel has the true place. */
 static void
 on_fault(int number, siginfo_t *info, void *context)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* class ADXHost: dextd's commands. Each is answered when it is done; none blocks the Control queue: what runs a driver's code, or asks
- * another process, is a job of its own. */
+/* class ADXHost: dextd's commands. Each is answered when it is done; none blocks the Control queue:
+ * what runs a driver's code, or asks another process, is a job of its own. */
 
 #include <errno.h>
 #include <limits.h>
@@ -34,7 +34,7 @@
 #define LOG_TOPIC "driverkit.host"
 #include "base/log.h"
 
-#define EXIT_GRACE_S 5u
+#define EXIT_GRACE_S       5u
 #define CONNECT_TIMEOUT_MS 10000
 
 static const struct adxi_host_ops *ops; /* borrowed; NULL: none */
@@ -54,7 +54,8 @@ struct start_job {
 	struct OSReply *reply; /* owned */
 };
 
-/* The provider as this process sees it, +1: its own object, a proxy from its host's door, or a stand-in for one that nobody hosts. */
+/* The provider as this process sees it, +1: its own object, a proxy from its host's door, or a
+ * stand-in for one that nobody hosts. */
 static kern_return_t
 copy_provider(uint64_t provider_id, uint64_t peer_id, IOService **ret_provider)
 {
@@ -85,7 +86,8 @@ copy_provider(uint64_t provider_id, uint64_t peer_id, IOService **ret_provider)
 static kern_return_t
 start_service(const struct start_job *start, const struct OSMetaClass *meta, IOService *provider)
 {
-	struct adxi_service_identity identity = { .entry_id = start->entry_id, .provider = provider };
+	struct adxi_service_identity identity = { .entry_id = start->entry_id,
+						  .provider = provider };
 	IOService *service = NULL;
 	kern_return_t ret = adxi_service_new(meta, &identity, &service);
 
@@ -96,7 +98,8 @@ start_service(const struct start_job *start, const struct OSMetaClass *meta, IOS
 	if (ret == kIOReturnSuccess) {
 		adxi_service_set_state(service, SERVICE_STARTING);
 		ret = IOService_Start(service, provider);
-		adxi_service_set_state(service, ret == kIOReturnSuccess ? SERVICE_STARTED : SERVICE_STOPPED);
+		adxi_service_set_state(service,
+				       ret == kIOReturnSuccess ? SERVICE_STARTED : SERVICE_STOPPED);
 		if (ret != kIOReturnSuccess)
 			OSRelease((OS_OBJECT *)adxi_process_take(start->entry_id));
 	}
@@ -131,9 +134,9 @@ start_job_run(struct adxi_job *job)
 }
 
 kern_return_t
-ADXHost_StartService_Impl(ADXHost *self, uint64_t entryID, const ADXClassName userClass, OSDictionary *properties,
-			  uint64_t providerID, OSDictionary *provider, uint64_t peerID, ADXEndpoint *endpoint,
-			  OSArray **classes)
+ADXHost_StartService_Impl(ADXHost *self, uint64_t entryID, const ADXClassName userClass,
+			  OSDictionary *properties, uint64_t providerID, OSDictionary *provider,
+			  uint64_t peerID, ADXEndpoint *endpoint, OSArray **classes)
 {
 	struct start_job *start;
 	char name[32];
@@ -185,8 +188,8 @@ stop_job_run(struct adxi_job *job)
 
 	/* An error means: there is nothing to wait for. */
 	if (ret != kIOReturnSuccess && adxi_service_state(service) != SERVICE_STOPPED) {
-		log_debug("Stop of 0x%llx answered 0x%08x", (unsigned long long)adxi_service_entry_id(service),
-			  (unsigned)ret);
+		log_debug("Stop of 0x%llx answered 0x%08x",
+			  (unsigned long long)adxi_service_entry_id(service), (unsigned)ret);
 		adxi_service_set_state(service, SERVICE_STOPPED);
 		say_stopped(adxi_service_entry_id(service));
 	}
@@ -249,14 +252,16 @@ struct client_job {
 
 /* Start what NewUserClient returned. *ret_id: its entry, also when Start failed. */
 static kern_return_t
-start_client(IOUserClient *client, IOService *provider, OSDictionary *entitlements, uint64_t *ret_id)
+start_client(IOUserClient *client, IOService *provider, OSDictionary *entitlements,
+	     uint64_t *ret_id)
 {
 	IOService *service = (IOService *)client;
 	kern_return_t ret;
 
 	if (!OSMetaClassIsKindOf(((OS_OBJECT *)client)->meta, &IOUserClient_Class) ||
 	    !(((OS_OBJECT *)client)->flags & OS_OBJECT_HOSTED)) {
-		adxi_tell(ADXI_RULE_T27, "NewUserClient of a %s returned a %s that Create() did not make",
+		adxi_tell(ADXI_RULE_T27,
+			  "NewUserClient of a %s returned a %s that Create() did not make",
 			  ((OS_OBJECT *)provider)->meta->name, ((OS_OBJECT *)client)->meta->name);
 		return kIOReturnUnsupported;
 	}
@@ -264,7 +269,8 @@ start_client(IOUserClient *client, IOService *provider, OSDictionary *entitlemen
 	adxi_user_client_set_entitlements(client, entitlements);
 	adxi_service_set_state(service, SERVICE_STARTING);
 	ret = IOService_Start(service, provider);
-	adxi_service_set_state(service, ret == kIOReturnSuccess ? SERVICE_STARTED : SERVICE_STOPPED);
+	adxi_service_set_state(service,
+			       ret == kIOReturnSuccess ? SERVICE_STARTED : SERVICE_STOPPED);
 	return ret;
 }
 
@@ -282,8 +288,9 @@ client_job_run(struct adxi_job *job)
 		ret = adxi_service_state(service) == SERVICE_STARTED
 			      ? IOService_NewUserClient(service, new->type, &client)
 			      : kIOReturnNotReady;
-	log_debug("NewUserClient(%u) of 0x%llx: 0x%08x, %s", new->type, (unsigned long long)new->entry_id,
-		  (unsigned)ret, client ? ((OS_OBJECT *)client)->meta->name : "no client");
+	log_debug("NewUserClient(%u) of 0x%llx: 0x%08x, %s", new->type,
+		  (unsigned long long)new->entry_id, (unsigned)ret,
+		  client ? ((OS_OBJECT *)client)->meta->name : "no client");
 	if (ret == kIOReturnSuccess && client)
 		ret = start_client(client, service, new->entitlements, &client_id);
 	/* What Create() made and nobody got would stay in the registry for ever. */
@@ -297,8 +304,8 @@ client_job_run(struct adxi_job *job)
 }
 
 kern_return_t
-ADXHost_NewUserClient_Impl(ADXHost *self, uint64_t entryID, uint32_t type, OSDictionary *entitlements,
-			   uint64_t *clientID)
+ADXHost_NewUserClient_Impl(ADXHost *self, uint64_t entryID, uint32_t type,
+			   OSDictionary *entitlements, uint64_t *clientID)
 {
 	struct client_job *new = calloc(1, sizeof(*new));
 
@@ -315,7 +322,8 @@ ADXHost_NewUserClient_Impl(ADXHost *self, uint64_t entryID, uint32_t type, OSDic
 }
 
 kern_return_t
-ADXHost_Introduce_Impl(ADXHost *self, uint64_t peerID, ADXEndpoint *endpoint, uint64_t entryID, OSDictionary *info)
+ADXHost_Introduce_Impl(ADXHost *self, uint64_t peerID, ADXEndpoint *endpoint, uint64_t entryID,
+		       OSDictionary *info)
 {
 	IOService *service = adxi_process_find(entryID);
 	struct adxi_channel *channel = NULL;
@@ -390,10 +398,12 @@ properties_run(struct adxi_job *job)
 kern_return_t
 ADXHost_SetProperties_Impl(ADXHost *self, uint64_t entryID, OSDictionary *properties)
 {
-	return ask_new(properties_run, entryID, (OSObject *)properties) ? kIOReturnSuccess : kIOReturnNoMemory;
+	return ask_new(properties_run, entryID, (OSObject *)properties) ? kIOReturnSuccess
+									: kIOReturnNoMemory;
 }
 
-static pthread_mutex_t devices_lock = PTHREAD_MUTEX_INITIALIZER; /* attach and detach, one at a time */
+static pthread_mutex_t devices_lock =
+	PTHREAD_MUTEX_INITIALIZER; /* attach and detach, one at a time */
 
 /* A host's sentence as an object, +1. text: malloc'd, taken, or NULL. */
 static OSString *
@@ -415,7 +425,8 @@ attach_run(struct adxi_job *job)
 	char *text = NULL;
 
 	pthread_mutex_lock(&devices_lock);
-	int r = ops->attach(ops_userdata, OSString_getCStringNoCopy((OSString *)ask->argument), &entry_id, &text);
+	int r = ops->attach(ops_userdata, OSString_getCStringNoCopy((OSString *)ask->argument),
+			    &entry_id, &text);
 	pthread_mutex_unlock(&devices_lock);
 	OSString *problem = problem_string(r, text);
 	ADXHost_AttachDevice_Reply(ask->reply, kIOReturnSuccess, r < 0 ? 0 : entry_id, problem);
@@ -430,7 +441,8 @@ detach_run(struct adxi_job *job)
 	char *text = NULL;
 
 	pthread_mutex_lock(&devices_lock);
-	int r = ops->detach(ops_userdata, OSString_getCStringNoCopy((OSString *)ask->argument), &text);
+	int r = ops->detach(ops_userdata, OSString_getCStringNoCopy((OSString *)ask->argument),
+			    &text);
 	pthread_mutex_unlock(&devices_lock);
 	OSString *problem = problem_string(r, text);
 	ADXHost_DetachDevice_Reply(ask->reply, kIOReturnSuccess, problem);
@@ -532,7 +544,8 @@ connect_dextd(int socket, const char *token)
 		r = adxi_workers_start();
 	if (r == 0)
 		r = adxi_workers_add_channel(dextd);
-	/* On the Control queue: dextd's commands may come before its answer, and need what is in it. */
+	/* On the Control queue: dextd's commands may come before its answer, and need what is in
+	 * it. */
 	if (r == 0)
 		r = adxi_queue_sync(adxi_queue_control(), check_in, &call);
 	return r < 0 ? r : call.r;
@@ -555,8 +568,11 @@ adxi_host_start(const struct adxi_host_ops *new_ops, void *userdata)
 	if (dextd)
 		return -EALREADY;
 	if (!fd || !token || *end || end == fd || socket < 0 || socket > INT_MAX) {
-		(void)fprintf(stderr, "%s is started by dextd: load a driver's bundle with `dext load`, or try it with `dext "
-			      "realm run`\n", program_invocation_short_name);
+		(void)fprintf(stderr,
+			      "%s is started by dextd: load a driver's bundle with `dext load`, or "
+			      "try it with `dext "
+			      "realm run`\n",
+			      program_invocation_short_name);
 		return -EINVAL;
 	}
 	ops = new_ops;
@@ -567,7 +583,8 @@ adxi_host_start(const struct adxi_host_ops *new_ops, void *userdata)
 	adxi_fault_install();
 	int r = connect_dextd((int)socket, token);
 	if (r < 0)
-		(void)fprintf(stderr, "%s: dextd does not take this process: %s\n", program_invocation_short_name,
+		(void)fprintf(stderr, "%s: dextd does not take this process: %s\n",
+			      program_invocation_short_name,
 			      r == -EPERM ? "it does not know its token" : strerror(-r));
 	return r;
 }
@@ -576,7 +593,8 @@ int
 adxi_host_run(void)
 {
 	adxi_workers_join();
-	/* What a driver does in this moment, its last free() perhaps, is done to its end; one that hangs ends the process. */
+	/* What a driver does in this moment, its last free() perhaps, is done to its end; one that
+	 * hangs ends the process. */
 	(void)alarm(EXIT_GRACE_S);
 	adxi_workers_stop();
 	if (!ops) /* a driver's: hosts end with what they hold */
@@ -620,8 +638,8 @@ host_nub(IOService *nub, uint64_t entry_id)
 }
 
 IOReturn
-adxi_host_publish(IOService *nub, IOService *provider, const char *name, const char *location, OSDictionary *properties,
-		  uint64_t *ret_entry)
+adxi_host_publish(IOService *nub, IOService *provider, const char *name, const char *location,
+		  OSDictionary *properties, uint64_t *ret_entry)
 {
 	ADXServer *server = adxi_process_server();
 	const struct OSMetaClass *meta = ((OS_OBJECT *)nub)->meta;
@@ -634,8 +652,9 @@ adxi_host_publish(IOService *nub, IOService *provider, const char *name, const c
 	if (!name_string || !classes || (location && !location_string))
 		ret = kIOReturnNoMemory;
 	if (ret == kIOReturnSuccess)
-		ret = ADXServer_Publish(server, provider ? adxi_service_entry_id(provider) : 0, classes, NULL,
-					name_string, location_string, properties, &entry_id);
+		ret = ADXServer_Publish(server, provider ? adxi_service_entry_id(provider) : 0,
+					classes, NULL, name_string, location_string, properties,
+					&entry_id);
 	if (ret == kIOReturnSuccess)
 		ret = host_nub(nub, entry_id);
 	if (ret == kIOReturnSuccess && ret_entry)
@@ -651,7 +670,8 @@ adxi_host_set_properties(IOService *nub, OSDictionary *properties)
 {
 	ADXServer *server = adxi_process_server();
 
-	return server ? ADXServer_SetProperties(server, adxi_service_entry_id(nub), properties) : kIOReturnOffline;
+	return server ? ADXServer_SetProperties(server, adxi_service_entry_id(nub), properties)
+		      : kIOReturnOffline;
 }
 
 IOReturn

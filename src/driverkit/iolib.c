@@ -43,7 +43,8 @@ IOFree(void *address, size_t length)
 static void
 sleep_ns(uint64_t ns)
 {
-	struct timespec ts = { .tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u) };
+	struct timespec ts = { .tv_sec = (time_t)(ns / 1000000000u),
+			       .tv_nsec = (long)(ns % 1000000000u) };
 
 	while (clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, &ts) == EINTR)
 		;
@@ -146,7 +147,8 @@ lock_init(struct IOLock *lock, int kind)
 static bool
 lock_owned(const struct IOLock *lock)
 {
-	return __atomic_load_n(&lock->held, __ATOMIC_ACQUIRE) && pthread_equal(__atomic_load_n(&lock->owner, __ATOMIC_RELAXED), pthread_self());
+	return __atomic_load_n(&lock->held, __ATOMIC_ACQUIRE) &&
+	       pthread_equal(__atomic_load_n(&lock->owner, __ATOMIC_RELAXED), pthread_self());
 }
 
 static void
@@ -163,7 +165,8 @@ lock_take(struct IOLock *lock, const char *what)
 	int r = pthread_mutex_lock(&lock->mutex);
 
 	if (r != 0)
-		adxi_die("%s: %s", what, r == EDEADLK ? "the thread holds it already" : strerror(r));
+		adxi_die("%s: %s", what,
+			 r == EDEADLK ? "the thread holds it already" : strerror(r));
 	lock_taken(lock);
 }
 
@@ -234,7 +237,8 @@ void
 IOLockAssert(IOLock *lock, IOLockAssertState type)
 {
 	if (lock_owned(lock) != (type == kIOLockAssertOwned))
-		adxi_die("IOLockAssert: the thread %s the lock", lock_owned(lock) ? "holds" : "does not hold");
+		adxi_die("IOLockAssert: the thread %s the lock",
+			 lock_owned(lock) ? "holds" : "does not hold");
 }
 
 /* The two recursive kinds differ in name alone: condition waits are IODispatchQueue's Sleep. */
@@ -343,14 +347,17 @@ IORWLockUnlock(IORWLock *lock)
 void
 IORWLockAssert(IORWLock *lock, IORWLockAssertState type)
 {
-	bool write = rw_is_writer(lock), read = __atomic_load_n(&lock->n_readers, __ATOMIC_ACQUIRE) > 0;
+	bool write = rw_is_writer(lock),
+	     read = __atomic_load_n(&lock->n_readers, __ATOMIC_ACQUIRE) > 0;
 	bool ok = type == kIORWLockAssertRead    ? read
 		  : type == kIORWLockAssertWrite ? write
 		  : type == kIORWLockAssertHeld  ? read || write
 						 : !write;
 
 	if (!ok)
-		adxi_die("IORWLockAssert: the lock is %s", write ? "held for writing" : read ? "held for reading" : "free");
+		adxi_die("IORWLockAssert: the lock is %s", write  ? "held for writing"
+							   : read ? "held for reading"
+								  : "free");
 }
 
 /* ---------------------------------------------------------------------------------------------
@@ -405,13 +412,15 @@ IOThreadLocalStorageKeyCreate(uint64_t *key)
 kern_return_t
 IOThreadLocalStorageKeyDelete(uint64_t key)
 {
-	return pthread_key_delete((pthread_key_t)key) == 0 ? kIOReturnSuccess : kIOReturnBadArgument;
+	return pthread_key_delete((pthread_key_t)key) == 0 ? kIOReturnSuccess
+							   : kIOReturnBadArgument;
 }
 
 kern_return_t
 IOThreadLocalStorageSet(uint64_t key, const void *value)
 {
-	return pthread_setspecific((pthread_key_t)key, value) == 0 ? kIOReturnSuccess : kIOReturnBadArgument;
+	return pthread_setspecific((pthread_key_t)key, value) == 0 ? kIOReturnSuccess
+								   : kIOReturnBadArgument;
 }
 
 void *

@@ -26,7 +26,8 @@ dies(void (*act)(void))
 		act();
 		_exit(0);
 	}
-	return waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
+	return waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) &&
+	       WTERMSIG(status) == SIGABRT;
 }
 
 /* What @p function answers in another thread. */
@@ -270,7 +271,8 @@ test_bootargs(void **state)
 	uint64_t wide = 0;
 	char text[8] = "before";
 
-	(void)setenv("AMBIDEXT_BOOTARGS", "debug=0x144 verbose name=usb longname=0123456789 bad=12x", 1);
+	(void)setenv("AMBIDEXT_BOOTARGS",
+		     "debug=0x144 verbose name=usb longname=0123456789 bad=12x", 1);
 	assert_true(IOParseBootArgNumber("debug", &wide, sizeof wide));
 	assert_int_equal(wide, 0x144);
 	assert_true(IOParseBootArgNumber("debug", &byte, sizeof byte));
@@ -311,10 +313,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_memory),	     cmocka_unit_test(test_lock),
-		cmocka_unit_test(test_recursive),    cmocka_unit_test(test_rw),
-		cmocka_unit_test(test_once),	     cmocka_unit_test(test_thread_local),
-		cmocka_unit_test(test_bootargs),     cmocka_unit_test(test_time),
+		cmocka_unit_test(test_memory),     cmocka_unit_test(test_lock),
+		cmocka_unit_test(test_recursive),  cmocka_unit_test(test_rw),
+		cmocka_unit_test(test_once),       cmocka_unit_test(test_thread_local),
+		cmocka_unit_test(test_bootargs),   cmocka_unit_test(test_time),
 		cmocka_unit_test(test_arithmetic),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,13 +24,13 @@ struct pending {
 struct known {
 	struct adxi_list link; /* in known */
 	uint64_t entry_id;
-	IOService *service;    /* owned reference */
+	IOService *service; /* owned reference */
 };
 
 struct IOServiceNotificationDispatchSource_IVars {
 	struct adxi_source_state state;
 	IOServiceNotificationDispatchSource *self;
-	struct adxi_list pending[N_TYPES];  /* guarded by state.lock, as the next */
+	struct adxi_list pending[N_TYPES]; /* guarded by state.lock, as the next */
 	struct adxi_list known;
 	struct adxi_observation *matched, *terminated; /* owned */
 };
@@ -40,7 +40,7 @@ drop_pending(struct adxi_list *list)
 {
 	struct pending *p, *next;
 
-	ADXI_LIST_EACH_SAFE (p, next, list, link) {
+	ADXI_LIST_EACH_SAFE(p, next, list, link) {
 		adxi_list_remove(&p->link);
 		OSRelease((OS_OBJECT *)p->service);
 		free(p);
@@ -110,7 +110,7 @@ services_terminated(void *context, const uint64_t *ids, uint32_t n)
 		struct known *gone = NULL;
 
 		pthread_mutex_lock(&ivars->state.lock);
-		ADXI_LIST_EACH_SAFE (known, next, &ivars->known, link)
+		ADXI_LIST_EACH_SAFE(known, next, &ivars->known, link)
 			if (known->entry_id == ids[i])
 				gone = known;
 		if (gone) {
@@ -128,7 +128,8 @@ services_terminated(void *context, const uint64_t *ids, uint32_t n)
 }
 
 kern_return_t
-IOServiceNotificationDispatchSource_Create(OSDictionary *matching, uint64_t options, IODispatchQueue *queue,
+IOServiceNotificationDispatchSource_Create(OSDictionary *matching, uint64_t options,
+					   IODispatchQueue *queue,
 					   IOServiceNotificationDispatchSource **notification)
 {
 	IOServiceNotificationDispatchSource *self;
@@ -140,12 +141,15 @@ IOServiceNotificationDispatchSource_Create(OSDictionary *matching, uint64_t opti
 	if (!self)
 		return kIOReturnNoMemory;
 	self->ivars->state.queue = adxi_queue_ref(adxi_queue_of(queue));
-	ret = adxi_observe("IOServiceTerminate", matching, services_terminated, self, &self->ivars->terminated);
+	ret = adxi_observe("IOServiceTerminate", matching, services_terminated, self,
+			   &self->ivars->terminated);
 	if (ret == kIOReturnSuccess)
-		ret = adxi_observe("IOServiceMatched", matching, services_matched, self, &self->ivars->matched);
+		ret = adxi_observe("IOServiceMatched", matching, services_matched, self,
+				   &self->ivars->matched);
 	if (ret != kIOReturnSuccess) {
 		OSRelease((OS_OBJECT *)self);
-		return ret == kIOReturnNoMemory || ret == kIOReturnBadArgument ? ret : kIOReturnError;
+		return ret == kIOReturnNoMemory || ret == kIOReturnBadArgument ? ret
+									       : kIOReturnError;
 	}
 	*notification = self;
 	return kIOReturnSuccess;
@@ -178,7 +182,7 @@ IOServiceNotificationDispatchSource_free_Impl(IOServiceNotificationDispatchSourc
 		adxi_observe_end(ivars->terminated);
 		for (int i = 0; i < N_TYPES; i++)
 			drop_pending(&ivars->pending[i]);
-		ADXI_LIST_EACH_SAFE (known, next, &ivars->known, link) {
+		ADXI_LIST_EACH_SAFE(known, next, &ivars->known, link) {
 			OSRelease((OS_OBJECT *)known->service);
 			free(known);
 		}
@@ -189,7 +193,8 @@ IOServiceNotificationDispatchSource_free_Impl(IOServiceNotificationDispatchSourc
 }
 
 kern_return_t
-IOServiceNotificationDispatchSource_SetHandler(IOServiceNotificationDispatchSource *self, OSAction *action)
+IOServiceNotificationDispatchSource_SetHandler(IOServiceNotificationDispatchSource *self,
+					       OSAction *action)
 {
 	struct IOServiceNotificationDispatchSource_IVars *ivars = self->ivars;
 	bool ready;
@@ -200,7 +205,8 @@ IOServiceNotificationDispatchSource_SetHandler(IOServiceNotificationDispatchSour
 	}
 	kern_return_t ret = adxi_source_set_action(&ivars->state, action);
 	pthread_mutex_lock(&ivars->state.lock);
-	ready = !adxi_list_is_empty(&ivars->pending[TERMINATED]) || !adxi_list_is_empty(&ivars->pending[MATCHED]);
+	ready = !adxi_list_is_empty(&ivars->pending[TERMINATED]) ||
+		!adxi_list_is_empty(&ivars->pending[MATCHED]);
 	pthread_mutex_unlock(&ivars->state.lock);
 	if (ret == kIOReturnSuccess && ready)
 		send_ready(self);
@@ -208,16 +214,16 @@ IOServiceNotificationDispatchSource_SetHandler(IOServiceNotificationDispatchSour
 }
 
 kern_return_t
-IOServiceNotificationDispatchSource_Cancel_f_Impl(IOServiceNotificationDispatchSource *self, void *context,
-						  IODispatchFunction handler)
+IOServiceNotificationDispatchSource_Cancel_f_Impl(IOServiceNotificationDispatchSource *self,
+						  void *context, IODispatchFunction handler)
 {
 	return adxi_source_cancel(&self->ivars->state, (OS_OBJECT *)self, context, handler);
 }
 
 kern_return_t
-IOServiceNotificationDispatchSource_SetEnableWithCompletion_f_Impl(IOServiceNotificationDispatchSource *self,
-								   bool enable, void *context,
-								   IODispatchFunction handler)
+IOServiceNotificationDispatchSource_SetEnableWithCompletion_f_Impl(
+	IOServiceNotificationDispatchSource *self, bool enable, void *context,
+	IODispatchFunction handler)
 {
 	return adxi_source_enable(&self->ivars->state, (OS_OBJECT *)self, enable, context, handler);
 }
@@ -245,8 +251,9 @@ take_next(struct IOServiceNotificationDispatchSource_IVars *ivars, uint64_t *typ
 }
 
 kern_return_t
-IOServiceNotificationDispatchSource_CopyNextNotification(IOServiceNotificationDispatchSource *self, uint64_t *type,
-							 IOService **service, uint64_t *options)
+IOServiceNotificationDispatchSource_CopyNextNotification(IOServiceNotificationDispatchSource *self,
+							 uint64_t *type, IOService **service,
+							 uint64_t *options)
 {
 	*service = take_next(self->ivars, type);
 	*options = 0;
@@ -256,8 +263,9 @@ IOServiceNotificationDispatchSource_CopyNextNotification(IOServiceNotificationDi
 }
 
 kern_return_t
-IOServiceNotificationDispatchSource_DeliverNotifications_f(IOServiceNotificationDispatchSource *self, void *context,
-							   IOServiceNotificationFunction function)
+IOServiceNotificationDispatchSource_DeliverNotifications_f(
+	IOServiceNotificationDispatchSource *self, void *context,
+	IOServiceNotificationFunction function)
 {
 	IOService *service;
 	uint64_t type;
@@ -274,13 +282,14 @@ IOServiceNotificationDispatchSource_DeliverNotifications_f(IOServiceNotification
 static void
 notification_block(void *block, uint64_t type, IOService *service, uint64_t options)
 {
-	ADXI_BLOCK_INVOKE(block, void (*)(void *, uint64_t, IOService *, uint64_t))(block, type, service, options);
+	ADXI_BLOCK_INVOKE(block, void (*)(void *, uint64_t, IOService *, uint64_t))
+	(block, type, service, options);
 }
 
 kern_return_t
 IOServiceNotificationDispatchSource_DeliverNotifications(IOServiceNotificationDispatchSource *self,
 							 IOServiceNotificationBlock block)
 {
-	return IOServiceNotificationDispatchSource_DeliverNotifications_f(self, (void *)block,
-									  block ? notification_block : NULL);
+	return IOServiceNotificationDispatchSource_DeliverNotifications_f(
+		self, (void *)block, block ? notification_block : NULL);
 }

@@ -16,9 +16,9 @@ struct adxi_observation {
 	uint64_t token;
 	adxi_matched_fn *matched;
 	void *context;
-	bool calling;          /* matched() runs */
-	pthread_t caller;      /* then, in this thread */
-	bool ended_inside;     /* by matched() itself: freed when it returns */
+	bool calling;      /* matched() runs */
+	pthread_t caller;  /* then, in this thread */
+	bool ended_inside; /* by matched() itself: freed when it returns */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards all below */
@@ -43,7 +43,7 @@ find_locked(uint64_t token)
 {
 	struct adxi_observation *o;
 
-	ADXI_LIST_EACH (o, &observations, link)
+	ADXI_LIST_EACH(o, &observations, link)
 		if (o->token == token)
 			return o;
 	return NULL;
@@ -149,6 +149,7 @@ adxi_observe_end(struct adxi_observation *o)
 	if (last)
 		free(o);
 	if (registry)
-		(void)ADXRegistry_RemoveNotification(registry, token); /* it may be gone with its dextd */
+		(void)ADXRegistry_RemoveNotification(registry,
+						     token); /* it may be gone with its dextd */
 	return NULL;
 }

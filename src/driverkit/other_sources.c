@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Interrupts and state items. No provider of this system has either: creation says so, and the rest is what an object that nobody
- * can have would do. */
+/* Interrupts and state items. No provider of this system has either: creation says so, and the rest
+ * is what an object that nobody can have would do. */
 
 #include <DriverKit/IOInterruptDispatchSource.h>
 #include <DriverKit/IOServiceStateNotificationDispatchSource.h>
@@ -13,7 +13,8 @@ IOInterruptDispatchSource_Create(IOService *provider, uint32_t index, IODispatch
 }
 
 kern_return_t
-IOInterruptDispatchSource_GetInterruptType(IOService *provider, uint32_t index, uint64_t *interruptType)
+IOInterruptDispatchSource_GetInterruptType(IOService *provider, uint32_t index,
+					   uint64_t *interruptType)
 {
 	return provider && interruptType ? kIOReturnNoInterrupt : kIOReturnBadArgument;
 }
@@ -37,26 +38,30 @@ IOInterruptDispatchSource_SetHandler(IOInterruptDispatchSource *self, OSAction *
 }
 
 kern_return_t
-IOInterruptDispatchSource_GetLastInterrupt(IOInterruptDispatchSource *self, uint64_t *count, uint64_t *time)
+IOInterruptDispatchSource_GetLastInterrupt(IOInterruptDispatchSource *self, uint64_t *count,
+					   uint64_t *time)
 {
 	return kIOReturnNoInterrupt;
 }
 
 kern_return_t
-IOInterruptDispatchSource_Cancel_f_Impl(IOInterruptDispatchSource *self, void *context, IODispatchFunction handler)
+IOInterruptDispatchSource_Cancel_f_Impl(IOInterruptDispatchSource *self, void *context,
+					IODispatchFunction handler)
 {
 	return kIOReturnNoInterrupt;
 }
 
 kern_return_t
-IOInterruptDispatchSource_SetEnableWithCompletion_f_Impl(IOInterruptDispatchSource *self, bool enable, void *context,
+IOInterruptDispatchSource_SetEnableWithCompletion_f_Impl(IOInterruptDispatchSource *self,
+							 bool enable, void *context,
 							 IODispatchFunction handler)
 {
 	return kIOReturnNoInterrupt;
 }
 
 kern_return_t
-IOServiceStateNotificationDispatchSource_Create(IOService *service, OSArray *items, IODispatchQueue *queue,
+IOServiceStateNotificationDispatchSource_Create(IOService *service, OSArray *items,
+						IODispatchQueue *queue,
 						IOServiceStateNotificationDispatchSource **source)
 {
 	return service && items && queue && source ? kIOReturnUnsupported : kIOReturnBadArgument;
@@ -75,28 +80,30 @@ IOServiceStateNotificationDispatchSource_free_Impl(IOServiceStateNotificationDis
 }
 
 kern_return_t
-IOServiceStateNotificationDispatchSource_SetHandler(IOServiceStateNotificationDispatchSource *self, OSAction *action)
+IOServiceStateNotificationDispatchSource_SetHandler(IOServiceStateNotificationDispatchSource *self,
+						    OSAction *action)
 {
 	return kIOReturnUnsupported;
 }
 
 kern_return_t
-IOServiceStateNotificationDispatchSource_StateNotificationBegin(IOServiceStateNotificationDispatchSource *self)
+IOServiceStateNotificationDispatchSource_StateNotificationBegin(
+	IOServiceStateNotificationDispatchSource *self)
 {
 	return kIOReturnUnsupported;
 }
 
 kern_return_t
-IOServiceStateNotificationDispatchSource_Cancel_f_Impl(IOServiceStateNotificationDispatchSource *self, void *context,
-						       IODispatchFunction handler)
+IOServiceStateNotificationDispatchSource_Cancel_f_Impl(
+	IOServiceStateNotificationDispatchSource *self, void *context, IODispatchFunction handler)
 {
 	return kIOReturnUnsupported;
 }
 
 kern_return_t
-IOServiceStateNotificationDispatchSource_SetEnableWithCompletion_f_Impl(IOServiceStateNotificationDispatchSource *self,
-									bool enable, void *context,
-									IODispatchFunction handler)
+IOServiceStateNotificationDispatchSource_SetEnableWithCompletion_f_Impl(
+	IOServiceStateNotificationDispatchSource *self, bool enable, void *context,
+	IODispatchFunction handler)
 {
 	return kIOReturnUnsupported;
 }

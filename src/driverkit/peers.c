@@ -28,7 +28,7 @@ struct door {
 };
 
 struct peer {
-	struct adxi_list link;        /* in peers */
+	struct adxi_list link; /* in peers */
 	uint64_t id;
 	struct adxi_channel *channel; /* owned reference */
 	struct door *door;            /* owned reference */
@@ -141,7 +141,7 @@ find_locked(uint64_t peer_id)
 {
 	struct peer *peer;
 
-	ADXI_LIST_EACH (peer, &peers, link)
+	ADXI_LIST_EACH(peer, &peers, link)
 		if (peer->id == peer_id)
 			return peer;
 	return NULL;
@@ -164,7 +164,7 @@ channel_closed(struct adxi_channel *channel, void *userdata, int reason)
 	struct peer *peer, *found = NULL;
 
 	pthread_mutex_lock(&peers_lock);
-	ADXI_LIST_EACH (peer, &peers, link) {
+	ADXI_LIST_EACH(peer, &peers, link) {
 		if (peer->channel == channel) {
 			found = peer;
 			break;
@@ -226,7 +226,8 @@ adxi_peer_add(uint64_t peer_id, OS_OBJECT *object, const char *name)
 		return -EALREADY;
 	}
 	struct adxi_channel *channel = adxi_peer_channel(peer_id);
-	r = channel ? adxi_workers_add_channel(channel) : 0; /* gone already: nothing is left to do */
+	r = channel ? adxi_workers_add_channel(channel)
+		    : 0; /* gone already: nothing is left to do */
 	if (r < 0)
 		adxi_channel_close(channel);
 	adxi_channel_unref(channel);
@@ -250,7 +251,7 @@ adxi_peer_id(struct adxi_channel *channel)
 	uint64_t id = 0;
 
 	pthread_mutex_lock(&peers_lock);
-	ADXI_LIST_EACH (peer, &peers, link)
+	ADXI_LIST_EACH(peer, &peers, link)
 		if (peer->channel == channel)
 			id = peer->id;
 	pthread_mutex_unlock(&peers_lock);
@@ -276,7 +277,7 @@ adxi_peers_revoke(uint64_t entry_id, IOService *service)
 
 	pthread_mutex_lock(&peers_lock);
 	channels = calloc(adxi_list_count(&peers) + 1, sizeof(struct adxi_channel *));
-	ADXI_LIST_EACH (peer, &peers, link) {
+	ADXI_LIST_EACH(peer, &peers, link) {
 		door_revoke(peer->door, entry_id);
 		if (channels)
 			channels[n++] = adxi_channel_ref(peer->channel);
@@ -292,7 +293,10 @@ adxi_peers_revoke(uint64_t entry_id, IOService *service)
 /* Classes of what is left, few in any driver; what does not fit is counted with the last. */
 struct left {
 	unsigned n;
-	struct { const char *name; unsigned n; } classes[8];
+	struct {
+		const char *name;
+		unsigned n;
+	} classes[8];
 };
 
 static void
@@ -320,12 +324,12 @@ adxi_peers_report(void)
 	struct peer *peer;
 
 	pthread_mutex_lock(&peers_lock);
-	ADXI_LIST_EACH (peer, &peers, link)
+	ADXI_LIST_EACH(peer, &peers, link)
 		adxi_channel_each_held(peer->channel, count_left, &left);
 	pthread_mutex_unlock(&peers_lock);
 	for (unsigned i = 0; i < left.n; i++)
-		adxi_tell(ADXI_RULE_T45, "the driver ends and still holds %u %s of other processes", left.classes[i].n,
-			  left.classes[i].name);
+		adxi_tell(ADXI_RULE_T45, "the driver ends and still holds %u %s of other processes",
+			  left.classes[i].n, left.classes[i].name);
 }
 
 void

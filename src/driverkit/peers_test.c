@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A peer over a real channel, both ends in this process: doors, calls on queues, stopping, revoking, death. */
+/* A peer over a real channel, both ends in this process: doors, calls on queues, stopping,
+ * revoking, death. */
 
 #include <errno.h>
 #include <semaphore.h>
@@ -21,7 +22,7 @@
 #include "driverkit/service.h"
 #include "driverkit/workers.h"
 
-#define PEER 5
+#define PEER  5
 #define ENTRY 77
 
 static struct adxi_channel *far_end;
@@ -70,7 +71,8 @@ teardown(void **state)
 	far_end = adxi_channel_unref(far_end);
 	adxi_workers_stop();
 	adxi_jobs_run();
-	assert_int_equal(OSGetRetainCount((OS_OBJECT *)service), 1); /* the peer's rights died with it */
+	assert_int_equal(OSGetRetainCount((OS_OBJECT *)service),
+			 1); /* the peer's rights died with it */
 	OSSafeReleaseNULL(service);
 	sem_destroy(&gone);
 	fake_dextd_end();
@@ -89,7 +91,8 @@ test_door_hands_out_what_was_granted(void **state)
 	assert_int_equal(adxi_peer_grant(PEER, ENTRY), 0);
 	assert_int_equal(ADXDoor_CopyService(door, ENTRY, &proxy), kIOReturnSuccess);
 	assert_true(OSIsRemote((OS_OBJECT *)proxy));
-	assert_string_equal(((OS_OBJECT *)proxy)->meta->name, "IOService"); /* the nearest class that peers know */
+	assert_string_equal(((OS_OBJECT *)proxy)->meta->name,
+			    "IOService"); /* the nearest class that peers know */
 	OSSafeReleaseNULL(proxy);
 	OSRelease((OS_OBJECT *)adxi_process_take(ENTRY));
 	assert_int_equal(ADXDoor_CopyService(door, ENTRY, &proxy), kIOReturnOffline);
@@ -138,7 +141,8 @@ test_a_stopped_service_answers_not_ready(void **state)
 	adxi_service_set_state((IOService *)service, SERVICE_STOPPED);
 	assert_int_equal(ProbeService_OnDefault((ProbeService *)proxy, &where), kIOReturnNotReady);
 	adxi_peers_revoke(ENTRY, (IOService *)service);
-	assert_int_equal(ProbeService_OnDefault((ProbeService *)proxy, &where), MACH_SEND_INVALID_DEST);
+	assert_int_equal(ProbeService_OnDefault((ProbeService *)proxy, &where),
+			 MACH_SEND_INVALID_DEST);
 	OSSafeReleaseNULL(proxy);
 }
 
@@ -158,10 +162,14 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_door_hands_out_what_was_granted, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_calls_run_on_the_service_s_queues, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_a_stopped_service_answers_not_ready, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_properties_of_another_process, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_door_hands_out_what_was_granted, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_calls_run_on_the_service_s_queues, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_a_stopped_service_answers_not_ready, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_properties_of_another_process, setup,
+						teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

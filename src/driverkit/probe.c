@@ -14,7 +14,8 @@
 void (*probe_fired)(OSObject *self, OSAction *action, uint64_t time);
 void (*probe_available)(Probe *self, OSAction *action);
 void (*probe_serviced)(Probe *self, OSAction *action);
-kern_return_t (*probe_external)(ProbeClient *self, uint64_t selector, IOUserClientMethodArguments *arguments);
+kern_return_t (*probe_external)(ProbeClient *self, uint64_t selector,
+				IOUserClientMethodArguments *arguments);
 kern_return_t probe_start_result;
 bool probe_stop_is_late;
 unsigned probe_starts, probe_stops;
@@ -91,8 +92,10 @@ ProbeService_OnAux_Impl(ProbeService *self, uint64_t *order)
 }
 
 kern_return_t
-ProbeClient_ExternalMethod_Impl(ProbeClient *self, uint64_t selector, IOUserClientMethodArguments *arguments,
-				const IOUserClientMethodDispatch *dispatch, OSObject *target, void *reference)
+ProbeClient_ExternalMethod_Impl(ProbeClient *self, uint64_t selector,
+				IOUserClientMethodArguments *arguments,
+				const IOUserClientMethodDispatch *dispatch, OSObject *target,
+				void *reference)
 {
 	return probe_external ? probe_external(self, selector, arguments) : kIOReturnUnsupported;
 }
@@ -141,8 +144,8 @@ fake_terminate(ADXServer *self, uint64_t id, uint64_t options)
 }
 
 static kern_return_t
-fake_publish(ADXServer *self, uint64_t provider, OSArray *classes, OSString *user_class, OSString *name, OSString *location,
-	     OSDictionary *properties, uint64_t *ret_id)
+fake_publish(ADXServer *self, uint64_t provider, OSArray *classes, OSString *user_class,
+	     OSString *name, OSString *location, OSDictionary *properties, uint64_t *ret_id)
 {
 	fake.published_below[fake.n_published++] = provider;
 	*ret_id = 500 + fake.n_published;
@@ -150,9 +153,11 @@ fake_publish(ADXServer *self, uint64_t provider, OSArray *classes, OSString *use
 }
 
 static kern_return_t
-fake_copy_property(ADXRegistry *self, uint64_t id, OSString *name, const char *plane, uint32_t options, OSContainer **ret)
+fake_copy_property(ADXRegistry *self, uint64_t id, OSString *name, const char *plane,
+		   uint32_t options, OSContainer **ret)
 {
-	OSObject *found = fake.properties ? OSDictionary_getObject(fake.properties, (OSObject *)name) : NULL;
+	OSObject *found =
+		fake.properties ? OSDictionary_getObject(fake.properties, (OSObject *)name) : NULL;
 
 	OSRetain((OS_OBJECT *)found);
 	*ret = (OSContainer *)found;
@@ -160,8 +165,10 @@ fake_copy_property(ADXRegistry *self, uint64_t id, OSString *name, const char *p
 }
 
 #define METHOD(cls, method, function)                                                              \
-	{ .id = cls##_##method##_ID, .name = #cls "::" #method,                                    \
-	  .impl = (void (*)(void))(function), .invoke = cls##_##method##_Invoke }
+	{                                                                                          \
+		.id = cls##_##method##_ID, .name = #cls "::" #method,                              \
+		.impl = (void (*)(void))(function), .invoke = cls##_##method##_Invoke              \
+	}
 
 static struct OSMethod server_methods[] = {
 	METHOD(ADXServer, Stopped, fake_stopped),
@@ -169,7 +176,8 @@ static struct OSMethod server_methods[] = {
 	METHOD(ADXServer, Terminate, fake_terminate),
 	METHOD(ADXServer, Publish, fake_publish),
 };
-static struct OSMethod registry_methods[] = { METHOD(ADXRegistry, CopyProperty, fake_copy_property) };
+static struct OSMethod registry_methods[] = { METHOD(ADXRegistry, CopyProperty,
+						     fake_copy_property) };
 
 static struct OSObject_Ops no_ops[2]; /* all inherited */
 static struct OSMetaClass server_class = {
@@ -214,7 +222,8 @@ fake_dextd_begin(void)
 	probe_external = NULL;
 	probe_fired = NULL;
 
-	OS_OBJECT *registry = OSMetaClassAllocate(&registry_class), *server = OSMetaClassAllocate(&server_class);
+	OS_OBJECT *registry = OSMetaClassAllocate(&registry_class),
+		  *server = OSMetaClassAllocate(&server_class);
 	(void)OSObject_init((OSObject *)registry);
 	(void)OSObject_init((OSObject *)server);
 	adxi_process_set_dextd((ADXRegistry *)registry, (ADXServer *)server);

@@ -13,7 +13,8 @@
 extern void (*probe_fired)(OSObject *self, OSAction *action, uint64_t time);
 extern void (*probe_available)(Probe *self, OSAction *action);
 extern void (*probe_serviced)(Probe *self, OSAction *action);
-extern kern_return_t (*probe_external)(ProbeClient *self, uint64_t selector, IOUserClientMethodArguments *arguments);
+extern kern_return_t (*probe_external)(ProbeClient *self, uint64_t selector,
+				       IOUserClientMethodArguments *arguments);
 extern kern_return_t probe_start_result;
 extern bool probe_stop_is_late; /* Stop returns without super's */
 extern unsigned probe_starts, probe_stops;

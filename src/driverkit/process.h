@@ -54,11 +54,12 @@ void adxi_peers_report(void);
 
 typedef void adxi_matched_fn(void *context, const uint64_t *entry_ids, uint32_t n_entries);
 struct adxi_observation;
-/** Have @p matched called, on the Control queue, for services that come (@p type a notification type), and now, from inside, for those
- *  that are there. */
-kern_return_t adxi_observe(const char *type, OSDictionary *matching, adxi_matched_fn *matched, void *context,
-			   struct adxi_observation **ret_observation);
-/** No call of matched begins after this, and none runs unless this is called from it. Always NULL. */
+/** Have @p matched called, on the Control queue, for services that come (@p type a notification
+ * type), and now, from inside, for those that are there. */
+kern_return_t adxi_observe(const char *type, OSDictionary *matching, adxi_matched_fn *matched,
+			   void *context, struct adxi_observation **ret_observation);
+/** No call of matched begins after this, and none runs unless this is called from it. Always NULL.
+ */
 struct adxi_observation *adxi_observe_end(struct adxi_observation *observation);
 
 /* ---- create.c ---- */

@@ -17,7 +17,8 @@
 enum work_kind { WORK_ASYNC, WORK_SYNC, WORK_CONCURRENT };
 enum queue_state { QUEUE_IDLE, QUEUE_READY, QUEUE_HELD, QUEUE_SHARED };
 
-/* A thread, as far as queues know it. Never freed, so that a walk over waiters is safe: reused after its end. */
+/* A thread, as far as queues know it. Never freed, so that a walk over waiters is safe: reused
+ * after its end. */
 struct thread {
 	struct thread *next_free;   /* in free_threads */
 	struct frame *top;          /* borrowed: on the thread's own stack */
@@ -50,13 +51,13 @@ struct sleeper {
 struct adxi_queue {
 	unsigned n_ref; /* atomic */
 	uint32_t flags;
-	char *name;               /* owned */
-	pthread_mutex_t lock;     /* guards all below */
+	char *name;           /* owned */
+	pthread_mutex_t lock; /* guards all below */
 	enum queue_state state;
-	struct thread *owner;     /* atomic reads without the lock; set in HELD */
-	struct adxi_list work;    /* adxi_work::link */
+	struct thread *owner;  /* atomic reads without the lock; set in HELD */
+	struct adxi_list work; /* adxi_work::link */
 	struct adxi_list sleepers;
-	unsigned n_concurrent;    /* running beside each other */
+	unsigned n_concurrent; /* running beside each other */
 	bool cancelled, done_pending;
 	void (*done)(void *context); /* the cancel handler */
 	void *done_context;
@@ -72,7 +73,8 @@ struct shared_job {
 	struct adxi_queue *queue; /* owned reference */
 };
 
-static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER; /* guards the two below; taken before queue.lock */
+static pthread_mutex_t all_lock =
+	PTHREAD_MUTEX_INITIALIZER; /* guards the two below; taken before queue.lock */
 static struct adxi_list all_queues = ADXI_LIST_INIT(all_queues);
 static struct thread *free_threads;
 
@@ -208,7 +210,8 @@ adxi_queue_current(void)
 
 static void shared_job_run(struct adxi_job *job);
 
-/* Start the concurrent work at the head beside what runs. False: no memory, so it runs one after the other. */
+/* Start the concurrent work at the head beside what runs. False: no memory, so it runs one after
+ * the other. */
 static bool
 start_shared_locked(struct adxi_queue *queue, struct adxi_work *work)
 {
@@ -390,8 +393,8 @@ adxi_queue_async_f(struct adxi_queue *queue, void (*run)(void *context),
 	return 0;
 }
 
-/* Whether the thread would wait for itself: follow holder and what it waits for. all_lock is held, so no queue
- * that is waited for can be freed. */
+/* Whether the thread would wait for itself: follow holder and what it waits for. all_lock is held,
+ * so no queue that is waited for can be freed. */
 static bool
 waits_for_itself_locked(const struct thread *me, const struct adxi_queue *queue)
 {
@@ -543,7 +546,8 @@ adxi_queue_sleep(struct adxi_queue *queue, const void *event, unsigned clock, ui
 	}
 	if (!(queue->flags & ADXI_QUEUE_REENTRANT) &&
 	    adxi_tell(ADXI_RULE_T37,
-		      "Sleep on queue '%s', which was made without kIODispatchQueueReentrant: on macOS nothing "
+		      "Sleep on queue '%s', which was made without kIODispatchQueueReentrant: on "
+		      "macOS nothing "
 		      "else enters it meanwhile",
 		      queue->name))
 		return -EPERM;
@@ -583,7 +587,7 @@ adxi_queue_wake(struct adxi_queue *queue, const void *event, bool all)
 		return -EPERM;
 	}
 	pthread_mutex_lock(&queue->lock);
-	ADXI_LIST_EACH (s, &queue->sleepers, link) {
+	ADXI_LIST_EACH(s, &queue->sleepers, link) {
 		if (s->event != event || s->woken)
 			continue;
 		s->woken = true;
@@ -628,7 +632,7 @@ adxi_queue_cancel(struct adxi_queue *queue, void (*done)(void *context), void *c
 	queue->done_context = context;
 	queue->done_pending = true;
 	adxi_queue_ref(queue); /* the done job's */
-	ADXI_LIST_EACH_SAFE (work, next, &queue->work, link) {
+	ADXI_LIST_EACH_SAFE(work, next, &queue->work, link) {
 		struct waiter *waiter = adxi_container_of(work, struct waiter, work);
 
 		if (work->kind != WORK_SYNC) {
@@ -640,12 +644,12 @@ adxi_queue_cancel(struct adxi_queue *queue, void (*done)(void *context), void *c
 			pthread_cond_signal(&waiter->cond);
 		}
 	}
-	ADXI_LIST_EACH (s, &queue->sleepers, link)
+	ADXI_LIST_EACH(s, &queue->sleepers, link)
 		pthread_cond_signal(&s->cond);
 	if (queue->state == QUEUE_IDLE)
 		advance_locked(queue);
 	pthread_mutex_unlock(&queue->lock);
-	ADXI_LIST_EACH_SAFE (work, next, &dropped, link) {
+	ADXI_LIST_EACH_SAFE(work, next, &dropped, link) {
 		adxi_list_remove(&work->link);
 		if (work->drop)
 			work->drop(work);
@@ -669,7 +673,7 @@ adxi_queue_each_busy(void (*each)(void *context, const char *name, unsigned queu
 	struct adxi_queue *queue;
 
 	pthread_mutex_lock(&all_lock);
-	ADXI_LIST_EACH (queue, &all_queues, link) {
+	ADXI_LIST_EACH(queue, &all_queues, link) {
 		pthread_mutex_lock(&queue->lock);
 		unsigned queued = (unsigned)adxi_list_count(&queue->work);
 		bool held = queue->state != QUEUE_IDLE;

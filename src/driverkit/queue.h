@@ -4,14 +4,17 @@
 
 /**
  * @file driverkit/queue.h
- * @brief Serial first-in-first-out execution: what is behind IODispatchQueue. A queue has no thread of its own.
+ * @brief Serial first-in-first-out execution: what is behind IODispatchQueue. A queue has no thread
+ * of its own.
  *
- *   IDLE --async work--> READY (a job for the workers) --a worker takes it--> HELD --nothing left--> IDLE
- *   IDLE --sync caller--> HELD by the caller       HELD --next is a sync caller--> HELD by that one
+ *   IDLE --async work--> READY (a job) --a worker takes it--> HELD --nothing left--> IDLE
+ *   IDLE --sync caller--> HELD by the caller
+ *   HELD --next is a sync caller--> HELD by that one
  *   IDLE --concurrent work--> SHARED --the last one ended--> READY, HELD or IDLE
  *
- * A thread that holds a queue may call into it again: it runs inline. A caller that waits for a queue whose holder
- * waits, over any number of queues, for one that the caller holds, gets -EDEADLK and rule T36 is told.
+ * A thread that holds a queue may call into it again: it runs inline. A caller that waits for a
+ * queue whose holder waits, over any number of queues, for one that the caller holds, gets -EDEADLK
+ * and rule T36 is told.
  *
  * Threads: everything [any]. Lock order: queue.lock, workers.lock. No lock is held while work runs.
  */
@@ -24,8 +27,8 @@
 struct adxi_queue;
 
 enum {
-	ADXI_QUEUE_REENTRANT = 1u << 0,    /* kIODispatchQueueReentrant */
-	ADXI_QUEUE_CONCURRENT = 1u << 1,   /* kIODispatchQueueMethodsNotSynchronized */
+	ADXI_QUEUE_REENTRANT = 1u << 0,  /* kIODispatchQueueReentrant */
+	ADXI_QUEUE_CONCURRENT = 1u << 1, /* kIODispatchQueueMethodsNotSynchronized */
 };
 
 /* Work: embedded in its caller's struct. Exactly one of run and drop is called, once. */
@@ -53,27 +56,33 @@ void adxi_queue_async(struct adxi_queue *queue, struct adxi_work *work);
 /** Run beside other concurrent work, apart from the rest. */
 void adxi_queue_concurrent(struct adxi_queue *queue, struct adxi_work *work);
 /** adxi_queue_async with an allocated work. -ENOMEM. @p drop may be NULL. */
-int adxi_queue_async_f(struct adxi_queue *queue, void (*run)(void *context), void (*drop)(void *context),
-		       void *context);
+int adxi_queue_async_f(struct adxi_queue *queue, void (*run)(void *context),
+		       void (*drop)(void *context), void *context);
 /** Run on the queue and return when it has. 0, -ECANCELED (not run), -EDEADLK (not run, told). */
 int adxi_queue_sync(struct adxi_queue *queue, void (*run)(void *context), void *context);
 
 /**
- * Give up the queue until adxi_queue_wake(event) or a deadline on a clock of timer.h; it is held again when this returns.
- * On a queue that is not reentrant rule T37 is told, since macOS would keep it; strict mode: -EPERM.
+ * Give up the queue until adxi_queue_wake(event) or a deadline on a clock of timer.h; it is held
+ * again when this returns. On a queue that is not reentrant rule T37 is told, since macOS would
+ * keep it; strict mode: -EPERM.
  *
  * @return 0, -ETIMEDOUT, -EPERM (not on the queue; T37 told), -ECANCELED
  */
-int adxi_queue_sleep(struct adxi_queue *queue, const void *event, unsigned clock, uint64_t deadline_ns);
-/** Wake one sleeper of @p event, or all. @return sleepers woken, -EPERM (not on the queue; T37 told) */
+int adxi_queue_sleep(struct adxi_queue *queue, const void *event, unsigned clock,
+		     uint64_t deadline_ns);
+/** Wake one sleeper of @p event, or all. @return sleepers woken, -EPERM (not on the queue; T37
+ * told) */
 int adxi_queue_wake(struct adxi_queue *queue, const void *event, bool all);
 
-/** Nothing begins any more; what is queued is dropped; @p done (may be NULL) runs on a worker when nothing runs on the
- *  queue any more. Callers that wait get -ECANCELED. -EALREADY: it was cancelled before. */
+/** Nothing begins any more; what is queued is dropped; @p done (may be NULL) runs on a worker when
+ * nothing runs on the queue any more. Callers that wait get -ECANCELED. -EALREADY: it was cancelled
+ * before. */
 int adxi_queue_cancel(struct adxi_queue *queue, void (*done)(void *context), void *context);
 bool adxi_queue_is_cancelled(struct adxi_queue *queue);
 
-/** Call @p each for every queue that is held or has work: name, entries queued. For IODispatchQueue::Log. */
-void adxi_queue_each_busy(void (*each)(void *context, const char *name, unsigned queued, bool held), void *context);
+/** Call @p each for every queue that is held or has work: name, entries queued. For
+ * IODispatchQueue::Log. */
+void adxi_queue_each_busy(void (*each)(void *context, const char *name, unsigned queued, bool held),
+			  void *context);
 
 #endif /* DRIVERKIT_QUEUE_H */

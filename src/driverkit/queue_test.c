@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Queues with and without workers: order, exclusion, recursion, sleep, cancel, wait cycles; timers on a clock that the
- * test moves. */
+/* Queues with and without workers: order, exclusion, recursion, sleep, cancel, wait cycles; timers
+ * on a clock that the test moves. */
 
 #include <errno.h>
 #include <pthread.h>
@@ -218,7 +218,8 @@ post(void *unused)
 	sem_post(&done);
 }
 
-static unsigned counter, inside; /* on queue a only, and unguarded: TSan sees it if that is not so */
+static unsigned counter,
+	inside; /* on queue a only, and unguarded: TSan sees it if that is not so */
 
 static void
 count(void *unused)
@@ -361,7 +362,8 @@ struct shared_work {
 static void
 meet(struct adxi_work *work)
 {
-	pthread_barrier_wait(((struct shared_work *)work)->meet); /* hangs unless both run at once */
+	pthread_barrier_wait(
+		((struct shared_work *)work)->meet); /* hangs unless both run at once */
 	sem_post(&done);
 }
 
@@ -369,7 +371,8 @@ static void
 test_concurrent_work_runs_together(void **state)
 {
 	pthread_barrier_t barrier;
-	struct shared_work works[2] = { { { .run = meet }, &barrier }, { { .run = meet }, &barrier } };
+	struct shared_work works[2] = { { { .run = meet }, &barrier },
+					{ { .run = meet }, &barrier } };
 
 	sem_init(&done, 0, 0);
 	pthread_barrier_init(&barrier, NULL, 2);

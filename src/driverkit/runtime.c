@@ -22,15 +22,16 @@
 #define LOG_TOPIC "driverkit.runtime"
 #include "base/log.h"
 
-#define MAX_RECURSION 64u /* the same method of the same object inside itself: it never ends (rule T38) */
+#define MAX_RECURSION                                                                              \
+	64u /* the same method of the same object inside itself: it never ends (rule T38) */
 
 /* A message on its way to its queue. */
 struct delivery {
 	struct adxi_work work;
-	struct OSMessage *message;      /* owned */
+	struct OSMessage *message; /* owned */
 	const struct OSMethod *method;
-	OSAction *claimed;              /* owned reference, with a claim; NULL: none */
-	struct adxi_channel *caller;    /* owned reference; NULL: local */
+	OSAction *claimed;           /* owned reference, with a claim; NULL: none */
+	struct adxi_channel *caller; /* owned reference; NULL: local */
 };
 
 /* A local call on the stack of its thread. */
@@ -108,8 +109,8 @@ recurses(struct call_frame *frame)
 		frame->same = calls->same + 1;
 	if (frame->same < MAX_RECURSION)
 		return false;
-	adxi_tell(ADXI_RULE_T38, "%s of a %s called itself %u times without end", frame->method->name,
-		  frame->target->meta->name, frame->same);
+	adxi_tell(ADXI_RULE_T38, "%s of a %s called itself %u times without end",
+		  frame->method->name, frame->target->meta->name, frame->same);
 	return true;
 }
 
@@ -157,7 +158,8 @@ delivery_drop(struct adxi_work *work)
 	delivery_end(delivery, false);
 }
 
-/* A service that has stopped gets no more calls, and a cancelled action's invocations are not wanted. */
+/* A service that has stopped gets no more calls, and a cancelled action's invocations are not
+ * wanted. */
 static bool
 may_run(const struct delivery *delivery)
 {
@@ -165,11 +167,12 @@ may_run(const struct delivery *delivery)
 
 	if (delivery->claimed && !adxi_action_may_run(delivery->claimed))
 		return false;
-	if (!OSMetaClassIsKindOf(target->meta, &IOService_Class) || adxi_service_accepts((IOService *)target))
+	if (!OSMetaClassIsKindOf(target->meta, &IOService_Class) ||
+	    adxi_service_accepts((IOService *)target))
 		return true;
 	if (delivery->claimed)
-		adxi_tell(ADXI_RULE_T41, "%s of a %s that has stopped: not run", delivery->method->name,
-			  target->meta->name);
+		adxi_tell(ADXI_RULE_T41, "%s of a %s that has stopped: not run",
+			  delivery->method->name, target->meta->name);
 	return false;
 }
 
@@ -183,8 +186,10 @@ delivery_run(struct adxi_work *work)
 
 	if (runs) {
 		caller = delivery->caller;
-		adxi_underway_enter(delivery->method, delivery->message->target, delivery->message->reply, &outer);
-		delivery->method->invoke(delivery->message->target, delivery->method, delivery->message);
+		adxi_underway_enter(delivery->method, delivery->message->target,
+				    delivery->message->reply, &outer);
+		delivery->method->invoke(delivery->message->target, delivery->method,
+					 delivery->message);
 		adxi_underway_leave(&outer);
 		caller = outer_caller;
 	} else {
@@ -224,7 +229,8 @@ runtime_deliver(struct OSMessage *message, const struct OSMethod *method)
 	}
 	if (adxi_channel_current())
 		delivery->caller = adxi_channel_ref(adxi_channel_current());
-	if (deliver_inline || (method->flags & OS_METHOD_KERNEL && !claimed && !is_dextds(message->target))) {
+	if (deliver_inline ||
+	    (method->flags & OS_METHOD_KERNEL && !claimed && !is_dextds(message->target))) {
 		deliver_inline = false;
 		delivery_run(&delivery->work);
 		return;
@@ -272,7 +278,8 @@ adxi_runtime_install(void)
 	pthread_once(&once, install);
 }
 
-/* Whoever links the library is a driver or a host: local calls hop to queues from the first one on. */
+/* Whoever links the library is a driver or a host: local calls hop to queues from the first one on.
+ */
 __attribute__((constructor)) static void
 install_at_load(void)
 {

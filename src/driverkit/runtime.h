@@ -4,14 +4,15 @@
 
 /**
  * @file driverkit/runtime.h
- * @brief Which queue a call runs on, and getting it there: what libDriverKit adds to the object model.
+ * @brief Which queue a call runs on, and getting it there: what libDriverKit adds to the object
+ * model.
  *
- *   target                                    queue
- *   an IOService of this process              the one under the method's QUEUENAME, else its Default queue
- *   target of an action, made by OSTypeAlloc  the queue on which the action was created, else Root
- *   dextd's counterparts (ADXHost ...)        Control
- *   a host's KERNEL methods                   none: they run on the worker that received them, and do not block
- *   anything else                             a local call runs inline; a peer's runs on Root
+ *   target                              queue
+ *   an IOService of this process        the one under the method's QUEUENAME, else its Default
+ *   an action's, made by OSTypeAlloc    the one on which the action was created, else Root
+ *   dextd's counterparts (ADXHost ...)  Control
+ *   a host's KERNEL methods             none: the worker that received runs them; they do not block
+ *   anything else                       none for local calls, Root for a peer's
  */
 
 #include <ambidext/class.h>
@@ -22,14 +23,18 @@ struct adxi_queue;
 /** Make this process's object calls follow the table above. Idempotent. [any] */
 void adxi_runtime_install(void);
 
-/** Queue for @p method (may be NULL: Default) of @p target, +1, or NULL: it has none. @p action may be NULL. [any] */
-struct adxi_queue *adxi_runtime_queue(OS_OBJECT *target, const struct OSMethod *method, OSAction *action);
+/** Queue for @p method (may be NULL: Default) of @p target, +1, or NULL: it has none. @p action may
+ * be NULL. [any] */
+struct adxi_queue *adxi_runtime_queue(OS_OBJECT *target, const struct OSMethod *method,
+				      OSAction *action);
 
-/** Channel of the peer whose call runs in the calling thread, borrowed for the call, or NULL: a local call. */
+/** Channel of the peer whose call runs in the calling thread, borrowed for the call, or NULL: a
+ * local call. */
 struct adxi_channel *adxi_runtime_caller(void);
 
-/** Run @p call, which invokes one one-way method on a local object, so that the invocation runs inline on the current queue
- *  and not on its target's. For dispatch sources that have a queue of their own. */
+/** Run @p call, which invokes one one-way method on a local object, so that the invocation runs
+ * inline on the current queue and not on its target's. For dispatch sources that have a queue of
+ * their own. */
 void adxi_runtime_inline(void (*call)(void *context), void *context);
 
 #endif /* DRIVERKIT_RUNTIME_H */

@@ -19,10 +19,8 @@
 static _Thread_local const struct adxi_service_identity *birth;
 
 static const char *const state_names[] = {
-	[SERVICE_NEW] = "new",
-	[SERVICE_STARTING] = "starting",
-	[SERVICE_STARTED] = "started",
-	[SERVICE_STOPPING] = "stopping",
+	[SERVICE_NEW] = "new",         [SERVICE_STARTING] = "starting",
+	[SERVICE_STARTED] = "started", [SERVICE_STOPPING] = "stopping",
 	[SERVICE_STOPPED] = "stopped",
 };
 
@@ -92,7 +90,8 @@ IOService_init_Impl(IOService *self)
 		self->ivars->provider = identity->provider;
 		OSRetain((OS_OBJECT *)identity->provider);
 		if (identity->entry_id)
-			__atomic_or_fetch(&((OS_OBJECT *)self)->flags, OS_OBJECT_HOSTED, __ATOMIC_RELAXED);
+			__atomic_or_fetch(&((OS_OBJECT *)self)->flags, OS_OBJECT_HOSTED,
+					  __ATOMIC_RELAXED);
 	}
 	return install_default_queue(self) == kIOReturnSuccess;
 }
@@ -195,8 +194,8 @@ proxy_ivars(IOService *proxy)
 	if (ivars)
 		return ivars;
 	mine = ivars_new();
-	if (mine && !__atomic_compare_exchange_n(&proxy->ivars, &ivars, mine, false, __ATOMIC_ACQ_REL,
-						 __ATOMIC_ACQUIRE)) {
+	if (mine && !__atomic_compare_exchange_n(&proxy->ivars, &ivars, mine, false,
+						 __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
 		ivars_free(mine);
 		return ivars;
 	}
@@ -321,7 +320,8 @@ put_queue_locked(struct IOService_IVars *ivars, const char *name, IODispatchQueu
 			return kIOReturnNoMemory;
 		ivars->queues = slot;
 		slot += ivars->n_queues;
-		*slot = (struct adxi_service_queue){ .name = is_default(name) ? NULL : strdup(name) };
+		*slot = (struct adxi_service_queue){ .name = is_default(name) ? NULL
+									      : strdup(name) };
 		if (!is_default(name) && !slot->name)
 			return kIOReturnNoMemory;
 		ivars->n_queues++;
@@ -436,7 +436,8 @@ IOService_SetPowerState_Impl(IOService *self, uint32_t powerFlags)
 }
 
 kern_return_t
-IOService_ConfigureReport_Impl(IOService *self, OSData *channels, uint32_t action, uint32_t *outCount)
+IOService_ConfigureReport_Impl(IOService *self, OSData *channels, uint32_t action,
+			       uint32_t *outCount)
 {
 	return kIOReturnUnsupported;
 }

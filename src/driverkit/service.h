@@ -6,8 +6,9 @@
  * @file driverkit/service.h
  * @brief IOService inside: identity in the registry, provider, queues, state.
  *
- *   NEW --Start entered--> STARTING --success--> STARTED --Stop entered--> STOPPING --IOService::Stop--> STOPPED
- *                             `--failure--> STOPPED (Stop is not called)
+ *   NEW --Start entered--> STARTING --success--> STARTED --Stop entered--> STOPPING
+ *                             |                                               |
+ *                             `--failure (Stop is not called)--> STOPPED <----'--IOService::Stop
  *
  * Proxies have an identity only, filled in when it is first asked for.
  */
@@ -34,11 +35,11 @@ struct adxi_service_queue {
 };
 
 struct IOService_IVars {
-	uint64_t entry_id;                  /* atomic; 0: none */
-	pthread_mutex_t lock;               /* guards all below; taken alone */
+	uint64_t entry_id;    /* atomic; 0: none */
+	pthread_mutex_t lock; /* guards all below; taken alone */
 	enum adxi_service_state state;
-	IOService *provider;                /* owned reference until hosting ends */
-	struct adxi_service_queue *queues;  /* owned array */
+	IOService *provider;               /* owned reference until hosting ends */
+	struct adxi_service_queue *queues; /* owned array */
 	unsigned n_queues;
 };
 
@@ -48,8 +49,10 @@ struct adxi_service_identity {
 	IOService *provider; /* borrowed; retained by the service */
 };
 
-/** New object of @p meta with an identity, init() run. +1. kIOReturnNoMemory, kIOReturnUnsupported (init() said no). */
-kern_return_t adxi_service_new(const struct OSMetaClass *meta, const struct adxi_service_identity *identity,
+/** New object of @p meta with an identity, init() run. +1. kIOReturnNoMemory, kIOReturnUnsupported
+ * (init() said no). */
+kern_return_t adxi_service_new(const struct OSMetaClass *meta,
+			       const struct adxi_service_identity *identity,
 			       IOService **ret_service);
 /** State of a native service; STOPPED for proxies. */
 enum adxi_service_state adxi_service_state(IOService *service);

@@ -121,8 +121,8 @@ IOService_CopyProperties(IOService *self, OSDictionary **properties)
 }
 
 kern_return_t
-IOService_SearchProperty(IOService *self, const char *name, const char *plane,
-			 uint64_t options, OSContainer **property)
+IOService_SearchProperty(IOService *self, const char *name, const char *plane, uint64_t options,
+			 OSContainer **property)
 {
 	ADXRegistry *registry;
 	uint64_t id;
@@ -137,7 +137,8 @@ IOService_SearchProperty(IOService *self, const char *name, const char *plane,
 	if (!string)
 		return kIOReturnNoMemory;
 	/* kIORegistryIterateRecursively and kIORegistryIterateParents */
-	ret = ADXRegistry_CopyProperty(registry, id, string, plane && *plane ? plane : PLANE_SERVICE,
+	ret = ADXRegistry_CopyProperty(registry, id, string,
+				       plane && *plane ? plane : PLANE_SERVICE,
 				       options & kIOServiceSearchPropertyParents ? 3 : 0, property);
 	OSRelease((OS_OBJECT *)string);
 	return ret == kIOReturnSuccess && !*property ? kIOReturnNotFound : ret;
@@ -155,7 +156,8 @@ select_properties(OSDictionary *all, OSArray *keys, OSObject *classes)
 	if (!keys)
 		(void)OSDictionary_merge(selected, all);
 	for (uint32_t i = 0; i < n; i++) {
-		OSObject *key = OSArray_getObject(keys, i), *value = OSDictionary_getObject(all, key);
+		OSObject *key = OSArray_getObject(keys, i),
+			 *value = OSDictionary_getObject(all, key);
 
 		if (value)
 			(void)OSDictionary_setObject(selected, key, (OS_OBJECT *)value);
@@ -180,7 +182,8 @@ add_level(ADXRegistry *registry, uint64_t id, OSArray *keys, OSArray *levels)
 	if (ret == kIOReturnSuccess)
 		ret = ADXRegistry_CopyEntry(registry, id, &entry);
 	if (ret == kIOReturnSuccess) {
-		selected = select_properties(all, keys, OSDictionary_getObjectForCString(entry, "classes"));
+		selected = select_properties(all, keys,
+					     OSDictionary_getObjectForCString(entry, "classes"));
 		if (!selected || !OSArray_setObject(levels, (OS_OBJECT *)selected))
 			ret = kIOReturnNoMemory;
 	}
@@ -197,8 +200,8 @@ parent_of(ADXRegistry *registry, uint64_t id)
 	OSArray *parents = NULL;
 	uint64_t parent = 0;
 
-	if (ADXRegistry_CopyRelatives(registry, id, PLANE_SERVICE, kADXRelativesParents, &parents) ==
-		    kIOReturnSuccess &&
+	if (ADXRegistry_CopyRelatives(registry, id, PLANE_SERVICE, kADXRelativesParents,
+				      &parents) == kIOReturnSuccess &&
 	    parents) {
 		OSNumber *number = OSDynamicCast(OSNumber, OSArray_getObject(parents, 0));
 
@@ -235,8 +238,9 @@ IOService_CopyProviderProperties(IOService *self, OSArray *propertyKeys, OSArray
 	return kIOReturnSuccess;
 }
 
-/* Called by the service's own driver, its own process. A peer has no business here, an application's request comes
- * through ADXHost and ends with the base class: macOS refuses it, too. */
+/* Called by the service's own driver, its own process. A peer has no business here, an
+ * application's request comes through ADXHost and ends with the base class: macOS refuses it, too.
+ */
 kern_return_t
 IOService_SetProperties_Impl(IOService *self, OSDictionary *properties)
 {
@@ -247,8 +251,11 @@ IOService_SetProperties_Impl(IOService *self, OSDictionary *properties)
 	if (!properties)
 		return kIOReturnBadArgument;
 	if (adxi_runtime_caller() || *adxi_by_application()) {
-		adxi_tell(ADXI_RULE_T74, "SetProperties of %s-0x%llx by another process, and its driver has no override",
-			  ((OS_OBJECT *)self)->meta->name, (unsigned long long)adxi_service_entry_id(self));
+		adxi_tell(ADXI_RULE_T74,
+			  "SetProperties of %s-0x%llx by another process, and its driver has no "
+			  "override",
+			  ((OS_OBJECT *)self)->meta->name,
+			  (unsigned long long)adxi_service_entry_id(self));
 		return kIOReturnUnsupported;
 	}
 	ret = server_of(self, &server, &id);
@@ -337,8 +344,8 @@ IOService_ChangePowerState(IOService *self, uint32_t powerFlags)
 	struct power_change *change;
 	struct adxi_queue *queue;
 
-	if (powerFlags != kIOServicePowerCapabilityOff && powerFlags != kIOServicePowerCapabilityOn &&
-	    powerFlags != kIOServicePowerCapabilityLow)
+	if (powerFlags != kIOServicePowerCapabilityOff &&
+	    powerFlags != kIOServicePowerCapabilityOn && powerFlags != kIOServicePowerCapabilityLow)
 		return kIOReturnBadArgument;
 	if (OSIsRemote((OS_OBJECT *)self))
 		return kIOReturnNotPermitted;
@@ -457,7 +464,8 @@ add_string(OSDictionary *matching, const char *key, const char *value)
 }
 
 OSDictionary *
-IOService_CreatePropertyMatchingDictionary(const char *key, OSObjectPtr value, OSDictionary *matching)
+IOService_CreatePropertyMatchingDictionary(const char *key, OSObjectPtr value,
+					   OSDictionary *matching)
 {
 	OSDictionary *properties, *ret = NULL;
 
@@ -489,7 +497,8 @@ IOService_CreateKernelClassMatchingDictionary(OSString *className, OSDictionary 
 }
 
 OSDictionary *
-IOService_CreateKernelClassMatchingDictionaryWithCString(const char *className, OSDictionary *matching)
+IOService_CreateKernelClassMatchingDictionaryWithCString(const char *className,
+							 OSDictionary *matching)
 {
 	return add_string(matching, "IOProviderClass", className);
 }
@@ -497,13 +506,16 @@ IOService_CreateKernelClassMatchingDictionaryWithCString(const char *className, 
 OSDictionary *
 IOService_CreateUserClassMatchingDictionary(OSString *className, OSDictionary *matching)
 {
-	return IOService_CreatePropertyMatchingDictionary("IOUserClass", (OSObject *)className, matching);
+	return IOService_CreatePropertyMatchingDictionary("IOUserClass", (OSObject *)className,
+							  matching);
 }
 
 OSDictionary *
-IOService_CreateUserClassMatchingDictionaryWithCString(const char *className, OSDictionary *matching)
+IOService_CreateUserClassMatchingDictionaryWithCString(const char *className,
+						       OSDictionary *matching)
 {
-	return IOService_CreatePropertyMatchingDictionaryWithCString("IOUserClass", className, matching);
+	return IOService_CreatePropertyMatchingDictionaryWithCString("IOUserClass", className,
+								     matching);
 }
 
 OSDictionary *

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Services and user clients with a dextd inside the process: queues, Start and Stop, Create, the dispatch table's checks. */
+/* Services and user clients with a dextd inside the process: queues, Start and Stop, Create, the
+ * dispatch table's checks. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -178,15 +179,17 @@ test_create(void **state)
 		{ "Unknown", kIOReturnUnsupported }, { "NoService", kIOReturnUnsupported },
 	};
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
-		assert_int_equal(ProbeService_Create(service, (IOService *)service, refused[i].key, &child),
-				 refused[i].ret);
+		assert_int_equal(
+			ProbeService_Create(service, (IOService *)service, refused[i].key, &child),
+			refused[i].ret);
 		assert_string_equal(told_rule(), "T60");
 		assert_null(child);
 	}
 	assert_int_equal(ProbeService_Create(service, NULL, "Good", &child), kIOReturnUnsupported);
 	assert_int_equal(fake.n_published, 0);
 
-	assert_int_equal(ProbeService_Create(service, (IOService *)service, "Good", &child), kIOReturnSuccess);
+	assert_int_equal(ProbeService_Create(service, (IOService *)service, "Good", &child),
+			 kIOReturnSuccess);
 	assert_int_equal(probe_starts, 1); /* started before it is returned */
 	assert_int_equal(fake.published_below[0], 77);
 	assert_ptr_equal(IOService_GetProvider(child), service);
@@ -194,12 +197,14 @@ test_create(void **state)
 	OSSafeReleaseNULL(child);
 
 	probe_start_result = kIOReturnNoDevice;
-	assert_int_equal(ProbeService_Create(service, (IOService *)service, "Good", &child), kIOReturnNoDevice);
+	assert_int_equal(ProbeService_Create(service, (IOService *)service, "Good", &child),
+			 kIOReturnNoDevice);
 	assert_int_equal(fake.terminated[0], 502);
 	OSRelease((OS_OBJECT *)adxi_process_take(502));
 
 	*adxi_created_client() = 0;
-	assert_int_equal(ProbeService_Create(service, (IOService *)service, "Client", &child), kIOReturnSuccess);
+	assert_int_equal(ProbeService_Create(service, (IOService *)service, "Client", &child),
+			 kIOReturnSuccess);
 	assert_int_equal(*adxi_created_client(), 503); /* a client's Start comes later */
 	assert_int_equal(adxi_service_state(child), SERVICE_NEW);
 	OSRelease((OS_OBJECT *)adxi_process_take(503));
@@ -260,7 +265,8 @@ method(OSObject *target, void *reference, IOUserClientMethodArguments *a)
 static kern_return_t
 with_row(ProbeClient *self, uint64_t selector, IOUserClientMethodArguments *arguments)
 {
-	return ProbeClient_ExternalMethod_super(self, selector, arguments, &row, (OSObject *)self, NULL);
+	return ProbeClient_ExternalMethod_super(self, selector, arguments, &row, (OSObject *)self,
+						NULL);
 }
 
 struct call {
@@ -277,8 +283,9 @@ make_call(struct call *call)
 	uint8_t input[4096] = "input";
 	OSData *variable = NULL;
 
-	return IOUserClient__ExternalMethod((IOUserClient *)client, 3, in, call->n_in, input, call->struct_in, NULL,
-					    call->completion, call->out, &call->n_out, call->bytes, &call->struct_out,
+	return IOUserClient__ExternalMethod((IOUserClient *)client, 3, in, call->n_in, input,
+					    call->struct_in, NULL, call->completion, call->out,
+					    &call->n_out, call->bytes, &call->struct_out,
 					    call->struct_out, NULL, &variable);
 }
 
@@ -311,7 +318,8 @@ test_checks(void **state)
 	assert_int_equal(called, 0);
 
 	struct call any = { .n_in = 2, .struct_in = 5, .n_out = 2, .struct_out = 8 };
-	row = (IOUserClientMethodDispatch){ method, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX };
+	row = (IOUserClientMethodDispatch){ method,     UINT32_MAX, UINT32_MAX,
+					    UINT32_MAX, UINT32_MAX, UINT32_MAX };
 	assert_int_equal(make_call(&any), kIOReturnSuccess);
 	assert_int_equal(any.out[0], 42);
 	assert_int_equal(any.out[1], 100);
@@ -327,8 +335,10 @@ test_no_row(void **state)
 
 	probe_external = NULL; /* the override answers Unsupported by itself */
 	assert_int_equal(make_call(&call), kIOReturnUnsupported);
-	assert_int_equal(IOUserClient_ExternalMethod_Impl((IOUserClient *)client, 3, &(IOUserClientMethodArguments){ 0 },
-							  NULL, NULL, NULL), kIOReturnUnsupported);
+	assert_int_equal(IOUserClient_ExternalMethod_Impl((IOUserClient *)client, 3,
+							  &(IOUserClientMethodArguments){ 0 }, NULL,
+							  NULL, NULL),
+			 kIOReturnUnsupported);
 	assert_string_equal(told_rule(), "T21");
 }
 
@@ -338,7 +348,8 @@ test_results(void **state)
 	struct call call = { .struct_out = 16, .n_out = 4 };
 
 	probe_external = with_row;
-	row = (IOUserClientMethodDispatch){ method, 0, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX };
+	row = (IOUserClientMethodDispatch){ method,     0,          UINT32_MAX,
+					    UINT32_MAX, UINT32_MAX, UINT32_MAX };
 	output_size = 10;
 	scalars_left = 2;
 	assert_int_equal(make_call(&call), kIOReturnSuccess);
@@ -371,13 +382,17 @@ test_variable_output(void **state)
 
 	probe_external = with_row;
 	row = (IOUserClientMethodDispatch){ method, 0, 0, 0, 0, UINT32_MAX };
-	assert_int_equal(IOUserClient__ExternalMethod((IOUserClient *)client, 1, NULL, 0, NULL, 0, NULL, NULL, NULL, &no_scalars,
-						      NULL, &no_bytes, kIOUserClientVariableStructureSize, NULL,
-						      &variable), kIOReturnUnderrun);
+	assert_int_equal(IOUserClient__ExternalMethod((IOUserClient *)client, 1, NULL, 0, NULL, 0,
+						      NULL, NULL, NULL, &no_scalars, NULL,
+						      &no_bytes, kIOUserClientVariableStructureSize,
+						      NULL, &variable),
+			 kIOReturnUnderrun);
 	output_size = 60;
-	assert_int_equal(IOUserClient__ExternalMethod((IOUserClient *)client, 1, NULL, 0, NULL, 0, NULL, NULL, NULL, &no_scalars,
-						      NULL, &no_bytes, kIOUserClientVariableStructureSize, NULL,
-						      &variable), kIOReturnSuccess);
+	assert_int_equal(IOUserClient__ExternalMethod((IOUserClient *)client, 1, NULL, 0, NULL, 0,
+						      NULL, NULL, NULL, &no_scalars, NULL,
+						      &no_bytes, kIOUserClientVariableStructureSize,
+						      NULL, &variable),
+			 kIOReturnSuccess);
 	assert_int_equal(OSData_getLength(variable), 60);
 	OSSafeReleaseNULL(variable);
 }
@@ -388,11 +403,14 @@ test_client_memory_needs_a_client(void **state)
 	const IOAddressSegment segment = { 0x1000, 16 };
 	IOMemoryDescriptor *memory = NULL;
 
-	assert_int_equal(ProbeClient_CreateMemoryDescriptorFromClient(client, kIOMemoryDirectionIn, 33, &segment, &memory),
+	assert_int_equal(ProbeClient_CreateMemoryDescriptorFromClient(client, kIOMemoryDirectionIn,
+								      33, &segment, &memory),
 			 kIOReturnOverrun);
-	assert_int_equal(ProbeClient_CreateMemoryDescriptorFromClient(client, 0x80, 1, &segment, &memory),
-			 kIOReturnBadArgument);
-	assert_int_equal(ProbeClient_CreateMemoryDescriptorFromClient(client, kIOMemoryDirectionIn, 1, &segment, &memory),
+	assert_int_equal(
+		ProbeClient_CreateMemoryDescriptorFromClient(client, 0x80, 1, &segment, &memory),
+		kIOReturnBadArgument);
+	assert_int_equal(ProbeClient_CreateMemoryDescriptorFromClient(client, kIOMemoryDirectionIn,
+								      1, &segment, &memory),
 			 kIOReturnNotReady);
 	assert_string_equal(told_rule(), "T63");
 	assert_null(memory);
@@ -410,8 +428,10 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_checks, client_setup, client_teardown),
 		cmocka_unit_test_setup_teardown(test_no_row, client_setup, client_teardown),
 		cmocka_unit_test_setup_teardown(test_results, client_setup, client_teardown),
-		cmocka_unit_test_setup_teardown(test_variable_output, client_setup, client_teardown),
-		cmocka_unit_test_setup_teardown(test_client_memory_needs_a_client, client_setup, client_teardown),
+		cmocka_unit_test_setup_teardown(test_variable_output, client_setup,
+						client_teardown),
+		cmocka_unit_test_setup_teardown(test_client_memory_needs_a_client, client_setup,
+						client_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

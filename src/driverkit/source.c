@@ -37,7 +37,8 @@ kern_return_t
 IODispatchSource_Cancel(IODispatchSource *self, IODispatchSourceCancelHandler handler)
 {
 	void *block = handler ? adxi_block_copy(handler) : NULL;
-	kern_return_t ret = IODispatchSource_Cancel_f(self, block, block ? adxi_block_run_once : NULL);
+	kern_return_t ret =
+		IODispatchSource_Cancel_f(self, block, block ? adxi_block_run_once : NULL);
 
 	if (ret != kIOReturnSuccess)
 		adxi_block_release(block);
@@ -45,11 +46,12 @@ IODispatchSource_Cancel(IODispatchSource *self, IODispatchSourceCancelHandler ha
 }
 
 kern_return_t
-IODispatchSource_SetEnableWithCompletion(IODispatchSource *self, bool enable, IODispatchSourceCancelHandler handler)
+IODispatchSource_SetEnableWithCompletion(IODispatchSource *self, bool enable,
+					 IODispatchSourceCancelHandler handler)
 {
 	void *block = handler ? adxi_block_copy(handler) : NULL;
-	kern_return_t ret = IODispatchSource_SetEnableWithCompletion_f(self, enable, block,
-								       block ? adxi_block_run_once : NULL);
+	kern_return_t ret = IODispatchSource_SetEnableWithCompletion_f(
+		self, enable, block, block ? adxi_block_run_once : NULL);
 
 	if (ret != kIOReturnSuccess)
 		adxi_block_release(block);
@@ -121,8 +123,9 @@ adxi_source_action(struct adxi_source_state *state)
 
 /* A handler on its way through the source's queue, behind every callback that is queued there. */
 struct ending {
-	OS_OBJECT *self;  /* owned reference */
-	OSAction *action; /* owned reference: let go when nothing can call it any more; may be NULL */
+	OS_OBJECT *self; /* owned reference */
+	OSAction *
+		action; /* owned reference: let go when nothing can call it any more; may be NULL */
 	void *context;
 	IODispatchFunction handler;
 };
@@ -156,7 +159,8 @@ end_on_queue(struct adxi_queue *queue, struct ending ending)
 		return kIOReturnNoMemory;
 	*copy = ending;
 	OSRetain(ending.self);
-	if (adxi_queue_async_f(queue ? queue : adxi_queue_root(), ending_run, ending_elsewhere, copy) < 0) {
+	if (adxi_queue_async_f(queue ? queue : adxi_queue_root(), ending_run, ending_elsewhere,
+			       copy) < 0) {
 		OSRelease(ending.self);
 		free(copy);
 		return kIOReturnNoMemory;
@@ -165,7 +169,8 @@ end_on_queue(struct adxi_queue *queue, struct ending ending)
 }
 
 kern_return_t
-adxi_source_cancel(struct adxi_source_state *state, OS_OBJECT *self, void *context, IODispatchFunction handler)
+adxi_source_cancel(struct adxi_source_state *state, OS_OBJECT *self, void *context,
+		   IODispatchFunction handler)
 {
 	OSAction *action;
 

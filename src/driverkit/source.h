@@ -29,11 +29,11 @@ void *adxi_source_object(const struct OSMetaClass *meta);
 kern_return_t adxi_source_set_action(struct adxi_source_state *state, OSAction *action);
 /** Action to call now, +1, or NULL: disabled, cancelled, none. */
 OSAction *adxi_source_action(struct adxi_source_state *state);
-/** Cancel: @p handler (may be NULL) runs on the queue after what is queued there. @p self is kept until then.
- *  kIOReturnAborted: it was cancelled before. */
+/** Cancel: @p handler (may be NULL) runs on the queue after what is queued there. @p self is kept
+ * until then. kIOReturnAborted: it was cancelled before. */
 kern_return_t adxi_source_cancel(struct adxi_source_state *state, OS_OBJECT *self, void *context,
 				 IODispatchFunction handler);
-kern_return_t adxi_source_enable(struct adxi_source_state *state, OS_OBJECT *self, bool enable, void *context,
-				 IODispatchFunction handler);
+kern_return_t adxi_source_enable(struct adxi_source_state *state, OS_OBJECT *self, bool enable,
+				 void *context, IODispatchFunction handler);
 
 #endif /* DRIVERKIT_SOURCE_H */

@@ -71,7 +71,8 @@ setup(void **state)
 static int
 teardown(void **state)
 {
-	assert_int_equal(OSGetRetainCount((OS_OBJECT *)timer), 1); /* no timer is armed, no work is queued */
+	assert_int_equal(OSGetRetainCount((OS_OBJECT *)timer),
+			 1); /* no timer is armed, no work is queued */
 	OSSafeReleaseNULL(timer);
 	OSSafeReleaseNULL(action);
 	OSSafeReleaseNULL(queue);
@@ -84,14 +85,16 @@ teardown(void **state)
 static void
 test_fires_once(void **state)
 {
-	assert_int_equal(IOTimerDispatchSource_WakeAtTime(timer, kIOTimerClockUptimeRaw, 1500, 0), kIOReturnSuccess);
+	assert_int_equal(IOTimerDispatchSource_WakeAtTime(timer, kIOTimerClockUptimeRaw, 1500, 0),
+			 kIOReturnSuccess);
 	pass(499);
 	assert_int_equal(fired, 0);
 	pass(1);
 	assert_int_equal(fired, 1);
 	pass(10000);
 	assert_int_equal(fired, 1);
-	assert_int_equal(IOTimerDispatchSource_WakeAtTime(timer, kIOTimerClockWallTime, 1000000 + now_ns + 5, 0),
+	assert_int_equal(IOTimerDispatchSource_WakeAtTime(timer, kIOTimerClockWallTime,
+							  1000000 + now_ns + 5, 0),
 			 kIOReturnSuccess);
 	pass(5);
 	assert_int_equal(fired, 2);
@@ -118,7 +121,8 @@ test_a_later_deadline_replaces(void **state)
 static void
 test_disabled(void **state)
 {
-	assert_int_equal(IODispatchSource_SetEnableWithCompletion_f((IODispatchSource *)timer, false, NULL, on_end),
+	assert_int_equal(IODispatchSource_SetEnableWithCompletion_f((IODispatchSource *)timer,
+								    false, NULL, on_end),
 			 kIOReturnSuccess);
 	adxi_jobs_run();
 	assert_int_equal(ended, 1);
@@ -126,7 +130,8 @@ test_disabled(void **state)
 	IOTimerDispatchSource_WakeAtTime(timer, 0, 1100, 0);
 	pass(200);
 	assert_int_equal(fired, 0);
-	assert_int_equal(IODispatchSource_SetEnable((IODispatchSource *)timer, true), kIOReturnSuccess);
+	assert_int_equal(IODispatchSource_SetEnable((IODispatchSource *)timer, true),
+			 kIOReturnSuccess);
 	adxi_jobs_run();
 	assert_int_equal(fired, 1); /* it was due meanwhile */
 }
@@ -137,8 +142,10 @@ test_cancel(void **state)
 	IOTimerDispatchSource_WakeAtTime(timer, 0, 1100, 0);
 	now_ns = 1100;
 	adxi_timers_run(ADXI_CLOCK_UPTIME); /* the callback is queued */
-	assert_int_equal(IODispatchSource_Cancel_f((IODispatchSource *)timer, NULL, on_end), kIOReturnSuccess);
-	assert_int_equal(IODispatchSource_Cancel_f((IODispatchSource *)timer, NULL, on_end), kIOReturnAborted);
+	assert_int_equal(IODispatchSource_Cancel_f((IODispatchSource *)timer, NULL, on_end),
+			 kIOReturnSuccess);
+	assert_int_equal(IODispatchSource_Cancel_f((IODispatchSource *)timer, NULL, on_end),
+			 kIOReturnAborted);
 	assert_int_equal(ended, 0);
 	adxi_jobs_run();
 	assert_int_equal(fired, 0);
@@ -146,7 +153,8 @@ test_cancel(void **state)
 	assert_int_equal(IOTimerDispatchSource_WakeAtTime(timer, 0, 1200, 0), kIOReturnAborted);
 	pass(1000);
 	assert_int_equal(fired, 0);
-	assert_int_equal(IODispatchSource_SetEnable((IODispatchSource *)timer, true), kIOReturnUnsupported);
+	assert_int_equal(IODispatchSource_SetEnable((IODispatchSource *)timer, true),
+			 kIOReturnUnsupported);
 }
 
 /* ---- data queue ---- */
@@ -181,13 +189,16 @@ data_setup(void **state)
 	assert_int_equal(IODataQueueDispatchSource_Create(63, NULL, &data), kIOReturnBadArgument);
 	assert_int_equal(IODataQueueDispatchSource_Create(64, NULL, &data), kIOReturnSuccess);
 	assert_int_equal(Probe_CreateActionAvailable(probe, 0, &by), kIOReturnSuccess);
-	assert_int_equal(IODataQueueDispatchSource_SetDataAvailableHandler(data, by), kIOReturnSuccess);
+	assert_int_equal(IODataQueueDispatchSource_SetDataAvailableHandler(data, by),
+			 kIOReturnSuccess);
 	OSSafeReleaseNULL(by);
 	assert_int_equal(Probe_CreateActionServiced(probe, 0, &by), kIOReturnSuccess);
-	assert_int_equal(IODataQueueDispatchSource_SetDataServicedHandler(data, by), kIOReturnSuccess);
+	assert_int_equal(IODataQueueDispatchSource_SetDataServicedHandler(data, by),
+			 kIOReturnSuccess);
 	OSSafeReleaseNULL(by);
 	assert_int_equal(IODataQueueDispatchSource_CopyMemory(data, &memory), kIOReturnSuccess);
-	assert_int_equal(IOBufferMemoryDescriptor_GetAddressRange((IOBufferMemoryDescriptor *)memory, &range),
+	assert_int_equal(IOBufferMemoryDescriptor_GetAddressRange(
+				 (IOBufferMemoryDescriptor *)memory, &range),
 			 kIOReturnSuccess);
 	ring = (uint32_t *)(uintptr_t)range.address;
 	OSSafeReleaseNULL(memory);
@@ -271,8 +282,8 @@ test_damaged_ring(void **state)
 	static const struct {
 		uint32_t head, tail, size;
 	} damages[] = {
-		{ 65, 0, 4 },  { 0, 68, 4 },           { 2, 32, 4 },  { 0, 32, 4000 }, { 0, 32, UINT32_MAX },
-		{ 60, 8, 64 }, { 0xfffffffc, 64, 64 }, { 8, 0, 400 },
+		{ 65, 0, 4 },          { 0, 68, 4 },  { 2, 32, 4 },           { 0, 32, 4000 },
+		{ 0, 32, UINT32_MAX }, { 60, 8, 64 }, { 0xfffffffc, 64, 64 }, { 8, 0, 400 },
 	};
 
 	for (size_t i = 0; i < sizeof(damages) / sizeof(damages[0]); i++) {
@@ -291,7 +302,8 @@ test_damaged_ring(void **state)
 	ring[0] = 999;
 	assert_int_equal(put('x', 4), kIOReturnUnderrun);
 	assert_int_equal(IODataQueueDispatchSource_CanEnqueueData(data, 4), kIOReturnError);
-	assert_int_equal(IODataQueueDispatchSource_CanEnqueueData(data, UINT32_MAX), kIOReturnError);
+	assert_int_equal(IODataQueueDispatchSource_CanEnqueueData(data, UINT32_MAX),
+			 kIOReturnError);
 	memset(ring, 0, 128);
 	assert_int_equal(put('x', UINT32_MAX), kIOReturnOverrun);
 	memset(ring, 0, 128);

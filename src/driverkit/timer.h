@@ -14,16 +14,17 @@
 #include <stdint.h>
 
 enum adxi_clock {
-	ADXI_CLOCK_UPTIME,    /* CLOCK_MONOTONIC: stops in sleep */
-	ADXI_CLOCK_BOOT,      /* CLOCK_BOOTTIME: runs in sleep */
-	ADXI_CLOCK_WALL,      /* CLOCK_REALTIME */
+	ADXI_CLOCK_UPTIME, /* CLOCK_MONOTONIC: stops in sleep */
+	ADXI_CLOCK_BOOT,   /* CLOCK_BOOTTIME: runs in sleep */
+	ADXI_CLOCK_WALL,   /* CLOCK_REALTIME */
 	ADXI_CLOCK_COUNT,
 };
 
 struct adxi_timer {
-	void (*fire)(struct adxi_timer *timer); /* on a worker; quick, or it hands over to a queue */
-	uint64_t deadline_ns;                   /* timer.c's, as the rest */
-	uint32_t heap_index;                    /* 1...; 0: not armed */
+	void (*fire)(
+		struct adxi_timer *timer); /* on a worker; quick, or it hands over to a queue */
+	uint64_t deadline_ns;              /* timer.c's, as the rest */
+	uint32_t heap_index;               /* 1...; 0: not armed */
 	uint8_t clock;
 };
 
@@ -31,14 +32,17 @@ struct adxi_timer {
 int adxi_clock_from_options(uint64_t options, enum adxi_clock *ret_clock);
 uint64_t adxi_clock_now(enum adxi_clock clock);
 
-/** Arm, or move. -ENOMEM (not armed any more). A deadline that has passed fires soon, never inside this call. */
+/** Arm, or move. -ENOMEM (not armed any more). A deadline that has passed fires soon, never inside
+ * this call. */
 int adxi_timer_arm(struct adxi_timer *timer, enum adxi_clock clock, uint64_t deadline_ns);
-/** @return true if it was armed: fire will not be called. False: it was called, is being called, or never armed. */
+/** @return true if it was armed: fire will not be called. False: it was called, is being called, or
+ * never armed. */
 bool adxi_timer_disarm(struct adxi_timer *timer);
 
 /** Fire what is due on @p clock. @return timers fired */
 unsigned adxi_timers_run(enum adxi_clock clock);
-/** Descriptor that becomes readable when a timer of @p clock is due; owned by timer.c. -EMFILE... */
+/** Descriptor that becomes readable when a timer of @p clock is due; owned by timer.c. -EMFILE...
+ */
 int adxi_timers_fd(enum adxi_clock clock);
 
 /** NULL: the real ones. */

@@ -13,12 +13,12 @@
 
 struct IOTimerDispatchSource_IVars {
 	struct adxi_source_state state;
-	struct adxi_timer timer;   /* armed: holds a reference of the source */
+	struct adxi_timer timer; /* armed: holds a reference of the source */
 	IOTimerDispatchSource *self;
 	uint64_t generation;       /* changes when the deadline does */
 	uint64_t fired_generation; /* of the deadline that passed last */
 	uint64_t fired_time;
-	bool due;                  /* it passed while the source was disabled */
+	bool due; /* it passed while the source was disabled */
 };
 
 static void
@@ -123,7 +123,8 @@ disarm(IOTimerDispatchSource *self)
 }
 
 kern_return_t
-IOTimerDispatchSource_WakeAtTime(IOTimerDispatchSource *self, uint64_t options, uint64_t deadline, uint64_t leeway)
+IOTimerDispatchSource_WakeAtTime(IOTimerDispatchSource *self, uint64_t options, uint64_t deadline,
+				 uint64_t leeway)
 {
 	struct IOTimerDispatchSource_IVars *ivars = self->ivars;
 	enum adxi_clock clock;
@@ -149,20 +150,23 @@ IOTimerDispatchSource_WakeAtTime(IOTimerDispatchSource *self, uint64_t options, 
 }
 
 kern_return_t
-IOTimerDispatchSource_Cancel_f_Impl(IOTimerDispatchSource *self, void *context, IODispatchFunction handler)
+IOTimerDispatchSource_Cancel_f_Impl(IOTimerDispatchSource *self, void *context,
+				    IODispatchFunction handler)
 {
-	kern_return_t ret = adxi_source_cancel(&self->ivars->state, (OS_OBJECT *)self, context, handler);
+	kern_return_t ret =
+		adxi_source_cancel(&self->ivars->state, (OS_OBJECT *)self, context, handler);
 
 	disarm(self);
 	return ret;
 }
 
 kern_return_t
-IOTimerDispatchSource_SetEnableWithCompletion_f_Impl(IOTimerDispatchSource *self, bool enable, void *context,
-						     IODispatchFunction handler)
+IOTimerDispatchSource_SetEnableWithCompletion_f_Impl(IOTimerDispatchSource *self, bool enable,
+						     void *context, IODispatchFunction handler)
 {
 	struct IOTimerDispatchSource_IVars *ivars = self->ivars;
-	kern_return_t ret = adxi_source_enable(&ivars->state, (OS_OBJECT *)self, enable, context, handler);
+	kern_return_t ret =
+		adxi_source_enable(&ivars->state, (OS_OBJECT *)self, enable, context, handler);
 
 	pthread_mutex_lock(&ivars->state.lock);
 	bool fire = ret == kIOReturnSuccess && enable && ivars->due;

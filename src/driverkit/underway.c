@@ -24,7 +24,7 @@ static _Thread_local struct place *mine;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t key;
 
-#define GET(word) __atomic_load_n(&(word), __ATOMIC_RELAXED)
+#define GET(word)        __atomic_load_n(&(word), __ATOMIC_RELAXED)
 #define SET(word, value) __atomic_store_n(&(word), value, __ATOMIC_RELAXED)
 
 static void
@@ -48,8 +48,10 @@ place_new(void)
 	bool no = false;
 
 	(void)pthread_once(&once, key_new);
-	for (place = __atomic_load_n(&places, __ATOMIC_ACQUIRE); place; place = place->next, no = false)
-		if (__atomic_compare_exchange_n(&place->taken, &no, true, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+	for (place = __atomic_load_n(&places, __ATOMIC_ACQUIRE); place;
+	     place = place->next, no = false)
+		if (__atomic_compare_exchange_n(&place->taken, &no, true, false, __ATOMIC_ACQ_REL,
+						__ATOMIC_RELAXED))
 			break;
 	if (!place) {
 		place = calloc(1, sizeof(*place));
@@ -57,8 +59,8 @@ place_new(void)
 			return NULL;
 		place->taken = true;
 		place->next = __atomic_load_n(&places, __ATOMIC_ACQUIRE);
-		while (!__atomic_compare_exchange_n(&places, &place->next, place, false, __ATOMIC_ACQ_REL,
-						    __ATOMIC_ACQUIRE))
+		while (!__atomic_compare_exchange_n(&places, &place->next, place, false,
+						    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
 			;
 	}
 	(void)pthread_setspecific(key, place);
@@ -67,7 +69,8 @@ place_new(void)
 }
 
 /* ---------------------------------------------------------------------------------------------
- * The watch: a timer while somebody waits, which looks whether a thread still does what it did the last time
+ * The watch: a timer while somebody waits, which looks whether a thread still does what it did the
+ * last time
  */
 
 static bool watching; /* atomic */
@@ -90,7 +93,8 @@ tell_slow(const struct place *place)
 		(void)snprintf(selector, sizeof(selector), " (selector %llu of a %s)",
 			       (unsigned long long)GET(place->now.selector), client);
 	adxi_queue_each_busy(add_queue, &queues);
-	adxi_tell(ADXI_RULE_T23, "%s of a %s%s has been running for %llu ms or more, and its caller waits%s",
+	adxi_tell(ADXI_RULE_T23,
+		  "%s of a %s%s has been running for %llu ms or more, and its caller waits%s",
 		  GET(place->now.method), GET(place->now.class_name), selector,
 		  (unsigned long long)(adxi_patience_ns() / 1000000), adxi_buf_text(&queues));
 	adxi_buf_done(&queues);
@@ -103,7 +107,8 @@ watch_fired(struct adxi_timer *timer)
 {
 	bool again = false;
 
-	for (struct place *place = __atomic_load_n(&places, __ATOMIC_ACQUIRE); place; place = place->next) {
+	for (struct place *place = __atomic_load_n(&places, __ATOMIC_ACQUIRE); place;
+	     place = place->next) {
 		uint64_t turn = GET(place->turn);
 
 		if (!GET(place->now.callers) || !GET(place->now.method))
@@ -125,7 +130,8 @@ watch_arm(struct adxi_timer *timer)
 {
 	if (__atomic_exchange_n(&watching, true, __ATOMIC_ACQ_REL))
 		return;
-	(void)adxi_timer_arm(timer, ADXI_CLOCK_UPTIME, adxi_clock_now(ADXI_CLOCK_UPTIME) + adxi_patience_ns());
+	(void)adxi_timer_arm(timer, ADXI_CLOCK_UPTIME,
+			     adxi_clock_now(ADXI_CLOCK_UPTIME) + adxi_patience_ns());
 }
 
 /* ---------------------------------------------------------------------------------------------
@@ -166,7 +172,8 @@ adxi_underway_enter(const struct OSMethod *method, const OS_OBJECT *target, bool
 }
 
 void
-adxi_underway_external(const char *client, uint64_t selector, uint64_t input_size, enum adxi_input input)
+adxi_underway_external(const char *client, uint64_t selector, uint64_t input_size,
+		       enum adxi_input input)
 {
 	if (!mine)
 		return;

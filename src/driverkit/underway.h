@@ -4,11 +4,11 @@
 
 /**
  * @file driverkit/underway.h
- * @brief What each thread of a driver is doing, so that somebody can say it: of a method that does not return while a caller
- * waits (T23), and of the one that crashed (T4, T5, DRV002).
+ * @brief What each thread of a driver is doing, so that somebody can say it: of a method that does
+ * not return while a caller waits (T23), and of the one that crashed (T4, T5, DRV002).
  *
- * A thread's place is written by that thread alone; the watch reads it from outside, so its words are atomic and name only what
- * lives as long as its library.
+ * A thread's place is written by that thread alone; the watch reads it from outside, so its words
+ * are atomic and name only what lives as long as its library.
  */
 
 #include <ambidext/class.h>
@@ -27,14 +27,16 @@ struct adxi_underway {
 	uint64_t selector;
 	uint64_t input_size;
 	enum adxi_input input;
-	unsigned callers;       /* that wait for this thread's methods */
+	unsigned callers; /* that wait for this thread's methods */
 };
 
-/** The thread begins @p method of @p target; @p answers: a caller waits. *ret_outer: for the end. */
+/** The thread begins @p method of @p target; @p answers: a caller waits. *ret_outer: for the end.
+ */
 void adxi_underway_enter(const struct OSMethod *method, const OS_OBJECT *target, bool answers,
 			 struct adxi_underway *ret_outer);
 /** The method is an external one. */
-void adxi_underway_external(const char *client, uint64_t selector, uint64_t input_size, enum adxi_input input);
+void adxi_underway_external(const char *client, uint64_t selector, uint64_t input_size,
+			    enum adxi_input input);
 void adxi_underway_leave(const struct adxi_underway *outer);
 /** What the calling thread does. Async-signal-safe. */
 struct adxi_underway adxi_underway_now(void);

@@ -116,8 +116,8 @@ input_size(const IOUserClientMethodArguments *arguments)
 
 /* One line of the table: what the row demands, what came. */
 static bool
-check_count(IOUserClient *self, uint64_t selector, const char *what, const char *field, uint32_t wanted,
-	    uint64_t found)
+check_count(IOUserClient *self, uint64_t selector, const char *what, const char *field,
+	    uint32_t wanted, uint64_t found)
 {
 	if (wanted == ANY || wanted == found)
 		return true;
@@ -135,19 +135,21 @@ check_completion(IOUserClient *self, uint64_t selector, uint32_t wanted, const O
 		return true;
 	if (completion)
 		adxi_tell(ADXI_RULE_T8,
-			  "%s selector %llu: the call is asynchronous, the dispatch entry's checkCompletionExists "
+			  "%s selector %llu: the call is asynchronous, the dispatch entry's "
+			  "checkCompletionExists "
 			  "is 0; use 1, or -1U for either",
 			  ((OS_OBJECT *)self)->meta->name, (unsigned long long)selector);
 	else
 		adxi_tell(ADXI_RULE_T10,
-			  "%s selector %llu: the dispatch entry's checkCompletionExists is %u, the call has no "
+			  "%s selector %llu: the dispatch entry's checkCompletionExists is %u, the "
+			  "call has no "
 			  "completion: it was synchronous or made with wake port 0",
 			  ((OS_OBJECT *)self)->meta->name, (unsigned long long)selector, wanted);
 	return false;
 }
 
-/* A sentence for drivers that index their table with a selector that nobody checked: such an entry lies behind
- * the table, where its count fields are never all plausible. */
+/* A sentence for drivers that index their table with a selector that nobody checked: such an entry
+ * lies behind the table, where its count fields are never all plausible. */
 static bool
 entry_is_plausible(const IOUserClientMethodDispatch *dispatch)
 {
@@ -159,25 +161,29 @@ entry_is_plausible(const IOUserClientMethodDispatch *dispatch)
 }
 
 kern_return_t
-IOUserClient_ExternalMethod_Impl(IOUserClient *self, uint64_t selector, IOUserClientMethodArguments *arguments,
-				 const IOUserClientMethodDispatch *dispatch, OSObject *target, void *reference)
+IOUserClient_ExternalMethod_Impl(IOUserClient *self, uint64_t selector,
+				 IOUserClientMethodArguments *arguments,
+				 const IOUserClientMethodDispatch *dispatch, OSObject *target,
+				 void *reference)
 {
 	if (!arguments)
 		return kIOReturnBadArgument;
 	if (!dispatch) {
-		adxi_tell(ADXI_RULE_T21, "%s selector %llu: no dispatch entry", ((OS_OBJECT *)self)->meta->name,
-			  (unsigned long long)selector);
+		adxi_tell(ADXI_RULE_T21, "%s selector %llu: no dispatch entry",
+			  ((OS_OBJECT *)self)->meta->name, (unsigned long long)selector);
 		return kIOReturnUnsupported;
 	}
 	if (!entry_is_plausible(dispatch)) {
 		adxi_tell(ADXI_RULE_T21,
-			  "%s selector %llu: its dispatch entry asks for %u and %u scalars (the most is 16): it is not "
+			  "%s selector %llu: its dispatch entry asks for %u and %u scalars (the "
+			  "most is 16): it is not "
 			  "part of a table",
 			  ((OS_OBJECT *)self)->meta->name, (unsigned long long)selector,
 			  dispatch->checkScalarInputCount, dispatch->checkScalarOutputCount);
 		return kIOReturnBadArgument;
 	}
-	if (!check_completion(self, selector, dispatch->checkCompletionExists, arguments->completion) ||
+	if (!check_completion(self, selector, dispatch->checkCompletionExists,
+			      arguments->completion) ||
 	    !check_count(self, selector, "scalarInputCount", "checkScalarInputCount",
 			 dispatch->checkScalarInputCount, arguments->scalarInputCount) ||
 	    !check_count(self, selector, "the input structure's size", "checkStructureInputSize",
@@ -201,21 +207,23 @@ tell_missing_output(IOUserClient *self, uint64_t selector, bool kept_completion,
 {
 	if (kept_completion)
 		adxi_tell(ADXI_RULE_T1,
-			  "%s selector %llu returned success, kept the completion and left structureOutput NULL although "
+			  "%s selector %llu returned success, kept the completion and left "
+			  "structureOutput NULL although "
 			  "the client offered %llu bytes",
 			  ((OS_OBJECT *)self)->meta->name, (unsigned long long)selector,
 			  (unsigned long long)offered);
 	else
 		adxi_tell(ADXI_RULE_T2,
-			  "%s selector %llu: the client offered %llu output bytes, the driver produced none",
+			  "%s selector %llu: the client offered %llu output bytes, the driver "
+			  "produced none",
 			  ((OS_OBJECT *)self)->meta->name, (unsigned long long)selector,
 			  (unsigned long long)offered);
 }
 
 /* structureOutput into the reply's inline bytes. */
 static kern_return_t
-give_output(IOUserClient *self, IOUserClientMethodArguments *a, bool kept_completion, uint8_t *bytes,
-	    uint32_t *count)
+give_output(IOUserClient *self, IOUserClientMethodArguments *a, bool kept_completion,
+	    uint8_t *bytes, uint32_t *count)
 {
 	uint64_t size = a->structureOutput ? OSData_getLength(a->structureOutput) : 0;
 
@@ -223,13 +231,16 @@ give_output(IOUserClient *self, IOUserClientMethodArguments *a, bool kept_comple
 		if (size == 0)
 			return kIOReturnSuccess;
 		adxi_tell(ADXI_RULE_T6,
-			  "%s selector %llu set a structureOutput of %llu bytes; the client offered %llu, out of line",
+			  "%s selector %llu set a structureOutput of %llu bytes; the client "
+			  "offered %llu, out of line",
 			  ((OS_OBJECT *)self)->meta->name, (unsigned long long)a->selector,
-			  (unsigned long long)size, (unsigned long long)a->structureOutputMaximumSize);
+			  (unsigned long long)size,
+			  (unsigned long long)a->structureOutputMaximumSize);
 		return kIOReturnBadArgument;
 	}
 	if (size > *count) {
-		adxi_tell(ADXI_RULE_T3, "%s selector %llu: structureOutput is %llu bytes, the client offered %u",
+		adxi_tell(ADXI_RULE_T3,
+			  "%s selector %llu: structureOutput is %llu bytes, the client offered %u",
 			  ((OS_OBJECT *)self)->meta->name, (unsigned long long)a->selector,
 			  (unsigned long long)size, *count);
 		return kIOReturnBadArgument;
@@ -257,13 +268,13 @@ give_variable(IOUserClientMethodArguments *a, OSData **ret)
 }
 
 kern_return_t
-IOUserClient__ExternalMethod_Impl(IOUserClient *self, uint64_t selector, const uint64_t scalarInput[16],
-				  uint32_t scalarInputCount, const uint8_t structureInput[4096],
-				  uint32_t structureInputCount, IOMemoryDescriptor *structureInputDescriptor,
-				  OSAction *completion, uint64_t scalarOutput[16], uint32_t *scalarOutputCount,
-				  uint8_t structureOutput[4096], uint32_t *structureOutputCount,
-				  uint64_t structureOutputMaximumSize,
-				  IOMemoryDescriptor *structureOutputDescriptor, OSData **variableOutput)
+IOUserClient__ExternalMethod_Impl(
+	IOUserClient *self, uint64_t selector, const uint64_t scalarInput[16],
+	uint32_t scalarInputCount, const uint8_t structureInput[4096], uint32_t structureInputCount,
+	IOMemoryDescriptor *structureInputDescriptor, OSAction *completion,
+	uint64_t scalarOutput[16], uint32_t *scalarOutputCount, uint8_t structureOutput[4096],
+	uint32_t *structureOutputCount, uint64_t structureOutputMaximumSize,
+	IOMemoryDescriptor *structureOutputDescriptor, OSData **variableOutput)
 {
 	bool variable = structureOutputMaximumSize == kIOUserClientVariableStructureSize;
 	uint32_t offered_scalars = *scalarOutputCount;
@@ -294,20 +305,22 @@ IOUserClient__ExternalMethod_Impl(IOUserClient *self, uint64_t selector, const u
 	references = completion ? OSGetRetainCount((OS_OBJECT *)completion) : 0;
 	adxi_underway_external(((OS_OBJECT *)self)->meta->name, selector, input_size(&a),
 			       structureInputDescriptor ? ADXI_INPUT_DESCRIPTOR
-			       : input			? ADXI_INPUT_INLINE
+			       : input                  ? ADXI_INPUT_INLINE
 							: ADXI_INPUT_NONE);
 	ret = IOUserClient_ExternalMethod(self, selector, &a, NULL, NULL, NULL);
 	if (ret != kIOReturnSuccess && structureInputDescriptor)
-		adxi_tell(ADXI_RULE_T4,
-			  "%s selector %llu returned %#x: the input is %llu bytes, so that it is in "
-			  "structureInputDescriptor and structureInput is NULL",
-			  ((OS_OBJECT *)self)->meta->name, (unsigned long long)selector, (unsigned)ret,
-			  (unsigned long long)input_size(&a));
+		adxi_tell(
+			ADXI_RULE_T4,
+			"%s selector %llu returned %#x: the input is %llu bytes, so that it is in "
+			"structureInputDescriptor and structureInput is NULL",
+			((OS_OBJECT *)self)->meta->name, (unsigned long long)selector,
+			(unsigned)ret, (unsigned long long)input_size(&a));
 	bool kept = completion && OSGetRetainCount((OS_OBJECT *)completion) > references;
 	if (ret == kIOReturnSuccess)
 		ret = variable ? give_variable(&a, variableOutput)
 			       : give_output(self, &a, kept, structureOutput, structureOutputCount);
-	*scalarOutputCount = a.scalarOutputCount < offered_scalars ? a.scalarOutputCount : offered_scalars;
+	*scalarOutputCount =
+		a.scalarOutputCount < offered_scalars ? a.scalarOutputCount : offered_scalars;
 	OSRelease((OS_OBJECT *)a.structureOutput);
 	OSRelease((OS_OBJECT *)input);
 	return ret;
@@ -331,13 +344,15 @@ IOUserClient__CopyClientMemory_Impl(IOUserClient *self, uint64_t type, uint64_t 
 	uint64_t driver_options = 0;
 
 	/* The driver's override runs on the same queue, inline. */
-	kern_return_t ret = IOUserClient_CopyClientMemoryForType(self, type, &driver_options, memory);
+	kern_return_t ret =
+		IOUserClient_CopyClientMemoryForType(self, type, &driver_options, memory);
 	*options = driver_options;
 	return ret;
 }
 
 static kern_return_t
-copy_segment(ADXClientMemory *door, const IOAddressSegment *segment, uint64_t options, IOMemoryDescriptor **ret)
+copy_segment(ADXClientMemory *door, const IOAddressSegment *segment, uint64_t options,
+	     IOMemoryDescriptor **ret)
 {
 	kern_return_t status = ADXClientMemory_CopyMemory(door, segment->address, segment->length,
 							  (uint32_t)options, ret);
@@ -371,8 +386,10 @@ join(IOMemoryDescriptor **parts, uint32_t n, uint64_t direction, IOMemoryDescrip
 }
 
 kern_return_t
-IOUserClient_CreateMemoryDescriptorFromClient(IOUserClient *self, uint64_t options, uint32_t segmentsCount,
-					      const IOAddressSegment *segments, IOMemoryDescriptor **memory)
+IOUserClient_CreateMemoryDescriptorFromClient(IOUserClient *self, uint64_t options,
+					      uint32_t segmentsCount,
+					      const IOAddressSegment *segments,
+					      IOMemoryDescriptor **memory)
 {
 	struct IOUserClient_IVars *ivars = self->ivars;
 	uint64_t direction = options & ADXI_MEMORY_DIRECTIONS;
@@ -392,11 +409,13 @@ IOUserClient_CreateMemoryDescriptorFromClient(IOUserClient *self, uint64_t optio
 	pthread_mutex_unlock(&ivars->lock);
 	if (!channel || adxi_service_state((IOService *)self) == SERVICE_STOPPED) {
 		adxi_tell(ADXI_RULE_T63, "%s::CreateMemoryDescriptorFromClient %s",
-			  ((OS_OBJECT *)self)->meta->name, channel ? "after Stop" : "before a client is connected");
+			  ((OS_OBJECT *)self)->meta->name,
+			  channel ? "after Stop" : "before a client is connected");
 		adxi_channel_unref(channel);
 		return kIOReturnNotReady;
 	}
-	ADXClientMemory *door = (ADXClientMemory *)adxi_channel_copy_door(channel, &ADXClientMemory_Class);
+	ADXClientMemory *door =
+		(ADXClientMemory *)adxi_channel_copy_door(channel, &ADXClientMemory_Class);
 	if (!door)
 		ret = kIOReturnNoMemory;
 	while (ret == kIOReturnSuccess && n < segmentsCount) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* One epoll instance for all workers: channels (edge-triggered, so that one thread wakes), a timerfd for each
- * clock, and an eventfd that says "jobs". */
+/* One epoll instance for all workers: channels (edge-triggered, so that one thread wakes), a
+ * timerfd for each clock, and an eventfd that says "jobs". */
 
 #include <errno.h>
 #include <pthread.h>
@@ -21,12 +21,14 @@
 #define LOG_TOPIC "driverkit.workers"
 #include "base/log.h"
 
-#define MAX_THREADS    64u
-#define RECEIVE_BUDGET 32u /* messages a worker takes from a channel before it lets another thread at it */
-#define RECEIVE_ROUNDS 4u  /* of them before it gives the job that it kept for itself to another worker */
+#define MAX_THREADS 64u
+#define RECEIVE_BUDGET                                                                             \
+	32u /* messages a worker takes from a channel before it lets another thread at it */
+#define RECEIVE_ROUNDS                                                                             \
+	4u /* of them before it gives the job that it kept for itself to another worker */
 
-/* What an epoll event names: a word, not a pointer, because a worker may still have the event in its hands when another one
- * has found the channel dead. Channels: slot and generation. */
+/* What an epoll event names: a word, not a pointer, because a worker may still have the event in
+ * its hands when another one has found the channel dead. Channels: slot and generation. */
 #define EVENT_JOBS         UINT64_C(0)
 #define EVENT_TIMER(clock) (UINT64_C(1) + (clock))
 #define EVENT_CHANNELS     UINT64_C(16)
@@ -38,7 +40,7 @@ struct slot {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards all below */
 static struct adxi_list ready = ADXI_LIST_INIT(ready);   /* adxi_job::link */
-static struct slot *slots; /* owned array */
+static struct slot *slots;                               /* owned array */
 static unsigned n_slots;
 static int epoll_fd = -1, jobs_fd = -1; /* owned */
 static pthread_t threads[MAX_THREADS];
@@ -71,7 +73,8 @@ wake_locked(void)
 	uint64_t one = 1;
 
 	if (n_waiting > 0)
-		(void)!write(jobs_fd, &one, sizeof(one)); /* cannot fill up: it is read by each who wakes */
+		(void)!write(jobs_fd, &one,
+			     sizeof(one)); /* cannot fill up: it is read by each who wakes */
 	else if (running)
 		spawn_locked();
 }
@@ -110,7 +113,8 @@ static void
 run_job(struct adxi_job *job)
 {
 	pthread_mutex_lock(&lock);
-	if (running && n_waiting == 0) /* somebody has to receive while this thread runs a driver's code */
+	if (running &&
+	    n_waiting == 0) /* somebody has to receive while this thread runs a driver's code */
 		spawn_locked();
 	pthread_mutex_unlock(&lock);
 	job->run(job);

@@ -6,12 +6,15 @@
  * @file driverkit/workers.h
  * @brief The process's threads: each waits for channels, timers and jobs, and does what comes.
  *
- *   WAITING in epoll --channel readable--> RECEIVING --a queue got work--> RUNNING user code --> WAITING
+ *   WAITING in epoll --channel readable--> RECEIVING --a queue got work--> RUNNING user code
+ *       ^                                                                         |
+ *       `-------------------------------------------------------------------------'
  *
- * A worker receives a channel without running anything of it: what arrives becomes work on queues. The first queue that
- * got work stays with the worker, which runs it when it has received; the others go to other workers. When the last
- * waiting worker begins to run user code another thread is started, up to a bound, so that the process goes on
- * receiving while drivers block. Nothing here starts before adxi_workers_start().
+ * A worker receives a channel without running anything of it: what arrives becomes work on queues.
+ * The first queue that got work stays with the worker, which runs it when it has received; the
+ * others go to other workers. When the last waiting worker begins to run user code another thread
+ * is started, up to a bound, so that the process goes on receiving while drivers block. Nothing
+ * here starts before adxi_workers_start().
  *
  * Threads: everything [any].
  */
@@ -22,7 +25,8 @@ struct adxi_channel;
 int adxi_workers_start(void);
 /** Serve in the calling thread until adxi_workers_stop(). */
 void adxi_workers_join(void);
-/** Have all workers end after what they run; waits for the pool's own threads, so not from one of them. */
+/** Have all workers end after what they run; waits for the pool's own threads, so not from one of
+ * them. */
 void adxi_workers_stop(void);
 /** Ask all to end, without waiting: from a worker. adxi_workers_join() then returns. */
 void adxi_workers_quit(void);
