@@ -101,8 +101,9 @@ check_target(const struct OSMetaClass *type, const OS_OBJECT *target, uint64_t t
 	}
 	method = OSMetaClassFindMethod(target->meta, target_method);
 	if (!method || !method->impl) {
-		adxi_tell(ADXI_RULE_T33, "%s: class %s has no method %#llx for the callback",
-			  type->name, target->meta->name, (unsigned long long)target_method);
+		adxi_tell(ADXI_RULE_T33, "%s: class %s has no method %s (%#llx) for the callback",
+			  type->name, target->meta->name, OSMethodName(target_method),
+			  (unsigned long long)target_method);
 		return kIOReturnBadArgument;
 	}
 	if (!(target->flags & OS_OBJECT_INITIALISED))
