@@ -236,6 +236,23 @@ dropped(struct rig *rig)
 	return ret;
 }
 
+/* What the driver kept ends with it. */
+static kern_return_t
+driver_ended(struct rig *rig)
+{
+	kern_return_t ret = rig_call_async(rig, kCallsKeep, 0);
+
+	want(rig, ret == kIOReturnSuccess, "the asynchronous call failed");
+	ret = read_input(rig, 0);
+	if (!rig->strict)
+		rig_run(rig, 1);
+	else
+		(void)adx_notification_port_dispatch(rig->port);
+	want(rig, rig->n_calls == !rig->strict, "the client was not told once, or strictly at all, that it is over");
+	want(rig, rig->strict || rig->result == kIOReturnAborted, "the result was not kIOReturnAborted");
+	return ret;
+}
+
 static kern_return_t
 completed_after_error(struct rig *rig)
 {
@@ -534,6 +551,7 @@ const struct trap call_traps[] = {
 	  { "TrapCallsClient selector 13", "synchronous" }, 0 },
 	{ "T11: not retained", DRIVER, not_retained, 0, 0, "T11", { "IOUserClient::AsyncCompletion", "OSAction", "had been released" }, 0 },
 	{ "T12: dropped", DRIVER, dropped, 0, 0, "T12", { "selector 0", "without AsyncCompletion" }, 0 },
+	{ "T12: driver ended", DRIVER, driver_ended, MIG_SERVER_DIED, 0, "T12", { "selector 0", "its driver ended" }, TRAP_DIES },
 	{ "T13: completed after an error", DRIVER, completed_after_error, 0, 0, "T13", { "selector 13", "0xe00002c0" }, 0 },
 	{ "T13: completed before an error", DRIVER, completed_before_error, kCallsFailure, 0, "T13", { "selector 14", "0xe00002c0" }, 0 },
 	{ "T14: 20 words", DRIVER, too_many_words, 0, 0, "T14", { "AsyncCompletion", "20", "16" }, 0 },

@@ -20,6 +20,8 @@ CALL(no_init, kObjectsNoInit)
 CALL(keep_action, kObjectsKeepAction)
 CALL(cancel_late, kObjectsCancelLate)
 CALL(other_action, kObjectsOtherAction)
+CALL(other_type, kObjectsOtherType)
+CALL(no_method, kObjectsNoMethod)
 CALL(queue_name, kObjectsQueueName)
 CALL(sync_on_itself, kObjectsSyncOnItself)
 CALL(wait_on_itself, kObjectsWaitOnItself)
@@ -31,6 +33,18 @@ CALL(long_label, kObjectsLongLabel)
 CALL(many_numbers, kObjectsManyNumbers)
 CALL(required_cast, kObjectsRequiredCast)
 CALL(twice, kPipeTwice)
+
+static kern_return_t
+type_alloc_client(struct rig *rig)
+{
+	io_service_t service = IOServiceGetMatchingService(kIOMainPortDefault, IOServiceNameMatching(DRIVER));
+	io_connect_t connection = 0;
+	kern_return_t ret = IOServiceOpen(service, mach_task_self(), kObjectsTypeAllocClient, &connection);
+
+	want(rig, connection == 0, "there is a connection all the same");
+	IOObjectRelease(service);
+	return ret;
+}
 
 static kern_return_t
 call_out(struct rig *rig, uint32_t selector, uint64_t *output)
@@ -103,6 +117,8 @@ unload(struct rig *rig)
 const struct trap object_traps[] = {
 	{ "T27: target by OSTypeAlloc", DRIVER, type_alloc_target, 0, kIOReturnBadArgument, "T27",
 	  { "OSAction_TrapHelper_Tick", "TrapHelper made with OSTypeAlloc", "IOService::Create()" }, 0 },
+	{ "T27: user client by OSTypeAlloc", DRIVER, type_alloc_client, kIOReturnUnsupported, 0, "T27",
+	  { "NewUserClient of a TrapObjects", "returned a TrapObjectsClient", "Create()" }, 0 },
 	{ "T28: no init", DRIVER, no_init, 0, kIOReturnBadArgument, "T28", { "TrapHelper", "was not initialised", "call init()" }, 0 },
 	{ "T29: action left in ivars", DRIVER, keep_action, 0, 0, "T29",
 	  { "OSAction_TrapObjectsClient_Tick", "TrapObjectsClient that has stopped" }, 0 },
@@ -112,6 +128,10 @@ const struct trap object_traps[] = {
 	  { "OSAction_TrapObjectsClient_Tick", "TrapObjectsClient is gone" }, TRAP_DIES },
 	{ "T33: action of another type", DRIVER, other_action, 0, 0, "T33",
 	  { "OSAction_TrapObjectsClient_Ready", "TimerOccurred" }, 0 },
+	{ "T33: action for another class", DRIVER, other_type, 0, 0, "T33",
+	  { "OSAction_TrapHelper_Tick", "TrapObjectsClient::Tick", "expects OSAction_TrapObjectsClient_Tick" }, 0 },
+	{ "T33: no such method", DRIVER, no_method, kIOReturnBadArgument, 0, "T33",
+	  { "class TrapObjectsClient has no method TrapPipe::Completed" }, 0 },
 	{ "T34: unknown queue", DRIVER, queue_name, kIOReturnBadArgument, 0, "T34",
 	  { "\"Axu\"", "TrapObjectsClient", "knows Default", "Aux" }, 0 },
 	{ "T35: two queues", DRIVER, two_queues, 0, 0, NULL, { NULL }, 0 },

@@ -24,6 +24,11 @@ kern_return_t
 IMPL(TrapObjects, NewUserClient)
 {
 	IOService *client = nullptr;
+
+	if (type == kObjectsTypeAllocClient) {
+		*userClient = OSTypeAlloc(TrapObjectsClient);
+		return *userClient && (*userClient)->init() ? kIOReturnSuccess : kIOReturnNoMemory;
+	}
 	kern_return_t ret = Create(this, "UserClientProperties", &client);
 
 	if (ret == kIOReturnSuccess)
@@ -181,12 +186,45 @@ make_timer(TrapObjectsClient *client, TrapObjectsClient_IVars *ivars, bool wrong
 }
 
 static kern_return_t
+fire(IOTimerDispatchSource *timer)
+{
+	return timer->WakeAtTime(kIOTimerClockMachAbsoluteTime, mach_absolute_time(), 0);
+}
+
+static kern_return_t
 other_action(TrapObjectsClient *client, TrapObjectsClient_IVars *ivars)
 {
 	kern_return_t ret = make_timer(client, ivars, true);
 
+	return ret == kIOReturnSuccess ? fire(ivars->timer) : ret;
+}
+
+static kern_return_t
+other_type(TrapObjectsClient *client, TrapObjectsClient_IVars *ivars)
+{
+	OSString *type = OSString::withCString("OSAction_TrapHelper_Tick");
+	OSAction *action = nullptr;
+	kern_return_t ret = make_timer(client, ivars, false);
+
 	if (ret == kIOReturnSuccess)
-		ret = ivars->timer->WakeAtTime(kIOTimerClockMachAbsoluteTime, mach_absolute_time(), 0);
+		ret = OSAction::CreateWithTypeName(client, TrapObjectsClient_Tick_ID, IOTimerDispatchSource_TimerOccurred_ID, 0, type,
+						   &action);
+	if (ret == kIOReturnSuccess)
+		ret = ivars->timer->SetHandler(action);
+	if (ret == kIOReturnSuccess)
+		ret = fire(ivars->timer);
+	OSSafeReleaseNULL(action);
+	OSSafeReleaseNULL(type);
+	return ret;
+}
+
+static kern_return_t
+no_method(TrapObjectsClient *client)
+{
+	OSAction *action = nullptr;
+	kern_return_t ret = OSAction::Create(client, TrapPipe_Completed_ID, IOUSBHostPipe_CompleteAsyncIO_ID, 0, &action);
+
+	OSSafeReleaseNULL(action);
 	return ret;
 }
 
@@ -275,6 +313,10 @@ TrapObjectsClient::plant(uint64_t selector, IOUserClientMethodArguments *a)
 		return cancel_late(this);
 	case kObjectsOtherAction:
 		return other_action(this, ivars);
+	case kObjectsOtherType:
+		return other_type(this, ivars);
+	case kObjectsNoMethod:
+		return no_method(this);
 	case kObjectsQueueName:
 		return with_other_queue(this, [](TrapObjectsClient *client, IODispatchQueue *queue) {
 			return client->SetDispatchQueue("Axu", queue);

@@ -10,6 +10,8 @@ enum {
 	kObjectsNoReference,     /* T31: GetReference with referenceSize 0 */
 	kObjectsCancelLate,      /* T32: Cancel when the target's queue is gone */
 	kObjectsOtherAction,     /* T33: a timer's handler of another type */
+	kObjectsOtherType,       /* T33: an action of the right prototype, made for another class's method */
+	kObjectsNoMethod,        /* T33: an action for a method that the class has not */
 	kObjectsQueueName,       /* T34: SetDispatchQueue with a name that no method uses */
 	kObjectsTwoQueues,       /* T35: scalar out: whether driver and user client share a queue */
 	kObjectsSyncOnItself,    /* T36: DispatchSync from the queue itself */
@@ -23,6 +25,11 @@ enum {
 	kObjectsRequiredCast,    /* T44: OSRequiredCast of a proxy to another class */
 	kObjectsDynamicCast,     /* T44: scalar out: whether OSDynamicCast said NULL */
 	kObjectsCount,
+};
+
+/* Connection types: 0 is as it should be. */
+enum {
+	kObjectsTypeAllocClient = 27, /* T27: NewUserClient returns what OSTypeAlloc made */
 };
 
 /* Memory types of TrapObjects' user client. */
