@@ -319,6 +319,16 @@ adxi_memory_align(struct adxi_memory *memory, uint64_t alignment)
 }
 
 uint64_t
+adxi_memory_holders(struct adxi_memory *memory)
+{
+	uint64_t n = __atomic_load_n(&memory->n_ref, __ATOMIC_ACQUIRE);
+
+	for (unsigned i = 0; i < memory->n_segments; i++)
+		n += __atomic_load_n(&memory->segments[i].pages->n_ref, __ATOMIC_ACQUIRE);
+	return n;
+}
+
+uint64_t
 adxi_memory_length(struct adxi_memory *memory)
 {
 	return __atomic_load_n(&memory->length, __ATOMIC_ACQUIRE);

@@ -57,6 +57,9 @@ int adxi_memory_concat(struct adxi_memory *const *memories, uint32_t n_memories,
 struct adxi_memory *adxi_memory_ref(struct adxi_memory *memory);
 /** Always NULL; NULL is allowed. */
 struct adxi_memory *adxi_memory_unref(struct adxi_memory *memory);
+/** References in this process to @p memory and its pages, mappings and parts included: grows when
+ * somebody keeps any of them. */
+uint64_t adxi_memory_holders(struct adxi_memory *memory);
 
 uint64_t adxi_memory_length(struct adxi_memory *memory);
 uint64_t adxi_memory_capacity(struct adxi_memory *memory);

@@ -257,6 +257,15 @@ give_output(IOUserClient *self, IOUserClientMethodArguments *a, bool kept_comple
 	return kIOReturnSuccess;
 }
 
+/* How many hold a client's memory. */
+static uint64_t
+output_holders(IOMemoryDescriptor *descriptor)
+{
+	struct adxi_memory *memory = adxi_memory_of((OS_OBJECT *)descriptor);
+
+	return memory ? OSGetRetainCount((OS_OBJECT *)descriptor) + adxi_memory_holders(memory) : 0;
+}
+
 static kern_return_t
 give_variable(IOUserClientMethodArguments *a, OSData **ret)
 {
@@ -292,6 +301,7 @@ IOUserClient__ExternalMethod_Impl(
 	};
 	OSData *input = NULL;
 	uint32_t references;
+	uint64_t holders;
 	kern_return_t ret;
 
 	if (!variable && !structureOutputDescriptor)
@@ -307,6 +317,7 @@ IOUserClient__ExternalMethod_Impl(
 			       structureInputDescriptor ? ADXI_INPUT_DESCRIPTOR
 			       : input                  ? ADXI_INPUT_INLINE
 							: ADXI_INPUT_NONE);
+	holders = output_holders(structureOutputDescriptor);
 	ret = IOUserClient_ExternalMethod(self, selector, &a, NULL, NULL, NULL);
 	if (ret != kIOReturnSuccess && structureInputDescriptor)
 		adxi_tell(
@@ -319,6 +330,10 @@ IOUserClient__ExternalMethod_Impl(
 	if (ret == kIOReturnSuccess)
 		ret = variable ? give_variable(&a, variableOutput)
 			       : give_output(self, &a, kept, structureOutput, structureOutputCount);
+	/* A client's memory that is kept stays shared: a byte says so where there is no other. */
+	if (structureOutputDescriptor)
+		*structureOutputCount = *structureOutputCount > 0 &&
+					output_holders(structureOutputDescriptor) > holders;
 	*scalarOutputCount =
 		a.scalarOutputCount < offered_scalars ? a.scalarOutputCount : offered_scalars;
 	OSRelease((OS_OBJECT *)a.structureOutput);

@@ -93,6 +93,7 @@ make_call(struct iokit_connection *connection, const struct call *call, OS_OBJEC
 	uint32_t n_inline = 0;
 	uint64_t maximum = offered;
 	IOMemoryDescriptor *input_memory = NULL, *output_memory = NULL;
+	struct iokit_shared *shared = NULL;
 	OSData *variable = NULL;
 	kern_return_t ret = kIOReturnSuccess;
 
@@ -101,9 +102,11 @@ make_call(struct iokit_connection *connection, const struct call *call, OS_OBJEC
 	if (offered == VAR_OUTPUT && call->output_struct_size)
 		maximum = kIOUserClientVariableStructureSize;
 	else if (offered > MAX_INLINE)
-		ret = ret ? ret : iokit_memory_share(connection, call->output_struct, offered, kIOMemoryDirectionInOut, &output_memory);
+		ret = ret ? ret : iokit_memory_share(connection, call->output_struct, offered, &shared, &output_memory);
 	else
 		n_inline = (uint32_t)offered;
+	if (output_memory)
+		n_inline = 1; /* comes back when the driver keeps the memory */
 	if (ret == kIOReturnSuccess)
 		ret = IOUserClient__ExternalMethod(connection->client, call->selector, call->input, call->n_input,
 						   input_memory ? NULL : call->input_struct,
@@ -111,8 +114,10 @@ make_call(struct iokit_connection *connection, const struct call *call, OS_OBJEC
 						   (OSAction *)completion, scalars, &n_scalars, inline_output, &n_inline, maximum,
 						   output_memory, &variable);
 	iokit_completion_called(completion, ret);
-	if (output_memory)
+	if (output_memory) {
 		iokit_memory_sync(connection);
+		iokit_memory_unshare(connection, shared, ret == kIOReturnSuccess && n_inline == 1);
+	}
 	if (ret == kIOReturnSuccess && maximum == kIOUserClientVariableStructureSize && offered == VAR_OUTPUT)
 		ret = give_variable(call, variable);
 	else if (ret == kIOReturnSuccess && call->output_struct_size && !output_memory) {

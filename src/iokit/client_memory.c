@@ -64,6 +64,18 @@ set_ops(void)
 	ADXClientMemory_Class.ops_size = sizeof client_memory_ops;
 }
 
+/* What the driver does with it is not told. */
+static kern_return_t
+share(struct iokit_connection *connection, void *at, size_t length, IOMemoryDescriptor **ret_memory)
+{
+	struct iokit_shared *shared = NULL;
+	kern_return_t ret = iokit_memory_share(connection, at, length, &shared, ret_memory);
+
+	if (ret == kIOReturnSuccess)
+		iokit_memory_unshare(connection, shared, true);
+	return ret;
+}
+
 kern_return_t
 ADXClientMemory_CopyMemory_Impl(ADXClientMemory *self, uint64_t address, uint64_t length, uint32_t options,
 				IOMemoryDescriptor **memory)
@@ -83,7 +95,7 @@ ADXClientMemory_CopyMemory_Impl(ADXClientMemory *self, uint64_t address, uint64_
 	else if (!iokit_memory_is_there(at, length))
 		ret = kIOReturnVMError;
 	else if (options & kIOMemoryDisableCopyOnWrite)
-		ret = iokit_memory_share(connection, at, length, direction, memory);
+		ret = share(connection, at, length, memory);
 	else
 		ret = iokit_memory_copy(at, length, direction | ADXI_MEMORY_COPY_ON_WRITE, memory);
 	pthread_mutex_unlock(&self->ivars->lock);

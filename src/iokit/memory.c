@@ -20,6 +20,9 @@
 /* Name of the memfds that stand in for pages of this process; how they are known again in /proc/self/maps. */
 #define MEMFD_NAME "ambidext-client"
 
+/* Buffers that stay registered although no call or driver needs them. */
+#define MAX_UNUSED 8u
+
 /* A range that is not shared page by page: the beginning or end of a buffer on a page that holds other things too. */
 struct edge {
 	size_t offset, size;   /* in the buffer */
@@ -32,7 +35,10 @@ struct iokit_shared {
 	struct adxi_list link;         /* in iokit_connection::shared */
 	uint8_t *address;
 	size_t size;
-	struct adxi_memory *memory;    /* owned reference */
+	struct adxi_memory *pages;     /* owned reference: all of first_page on */
+	struct adxi_memory *memory;    /* owned reference: the buffer */
+	bool kept;                     /* the driver may have it still */
+	unsigned n_users;              /* calls under way */
 	uint8_t *view;                 /* owned mapping: the memfd as this process sees it, whole pages */
 	uint8_t *first_page;           /* of the buffer */
 	size_t view_size;
@@ -110,6 +116,7 @@ shared_free(struct iokit_shared *shared)
 	for (unsigned i = 0; i < shared->n_edges; i++)
 		free(shared->edges[i].seen);
 	adxi_memory_unref(shared->memory);
+	adxi_memory_unref(shared->pages);
 	free(shared);
 	return NULL;
 }
@@ -203,8 +210,10 @@ shared_new(uint8_t *address, size_t size, struct iokit_shared **ret_shared)
 			r = add_edge(shared, (size_t)(inner_end - address), (size_t)(address + size - inner_end));
 	}
 	if (r == 0)
-		r = adxi_memory_wrap(TAKE_FD(fd), (uint64_t)(address - shared->first_page), size, ADXI_MEMORY_DIRECTIONS,
-				     &shared->memory);
+		r = adxi_memory_wrap(TAKE_FD(fd), 0, shared->view_size, ADXI_MEMORY_DIRECTIONS, &shared->pages);
+	if (r == 0)
+		r = adxi_memory_sub(shared->pages, ADXI_MEMORY_DIRECTIONS, (uint64_t)(address - shared->first_page), size,
+				    &shared->memory);
 	if (fd >= 0)
 		close(fd);
 	if (r < 0)
@@ -219,44 +228,171 @@ return_of(int r)
 	return r == 0 ? kIOReturnSuccess : r == -ENOMEM || r == -EMFILE || r == -ENFILE ? kIOReturnNoMemory : kIOReturnError;
 }
 
-/* A registered buffer that is still where it was. One whose pages the client has unmapped meanwhile is forgotten. */
-static struct iokit_shared *
-find_locked(struct iokit_connection *connection, uint8_t *address, size_t size)
+/* Only what the driver changed: the client may have written its side. */
+static void
+sync_shared(struct iokit_shared *shared)
 {
+	for (unsigned i = 0; i < shared->n_edges; i++) {
+		struct edge *edge = &shared->edges[i];
+		const uint8_t *now = shared->view + (shared->address - shared->first_page) + edge->offset;
+
+		for (size_t at = 0; at < edge->size; at++) {
+			uint8_t byte = __atomic_load_n(&now[at], __ATOMIC_RELAXED);
+			if (byte != edge->seen[at]) {
+				edge->seen[at] = byte;
+				shared->address[edge->offset + at] = byte;
+			}
+		}
+	}
+}
+
+/* Whether the memfd's pages are still where they were put: the client may have unmapped them. */
+static bool
+is_in_place(const struct iokit_shared *shared)
+{
+	return !shared->remapped ||
+	       area_of((uintptr_t)shared->remapped, (uintptr_t)shared->remapped + shared->remapped_size) == AREA_OURS;
+}
+
+static void
+forget(struct iokit_shared *shared)
+{
+	adxi_list_remove(&shared->link);
+	shared_free(shared);
+}
+
+static bool
+overlaps(const struct iokit_shared *shared, const uint8_t *address, size_t size)
+{
+	return address < shared->first_page + shared->view_size && shared->first_page < address + size;
+}
+
+static bool
+is_inside(const struct iokit_shared *shared, const uint8_t *address, size_t size)
+{
+	return shared->remapped && shared->remapped <= address &&
+	       address + size <= shared->remapped + shared->remapped_size;
+}
+
+/* What is registered for a range: the same one (*ret_same), or one whose pages in place contain it (*ret_around).
+ * Others that are on its pages are given up if nobody needs them. */
+static void
+find_locked(struct iokit_connection *connection, uint8_t *address, size_t size, struct iokit_shared **ret_same,
+	    struct iokit_shared **ret_around)
+{
+	uint8_t *first = round_down(address);
+	size_t whole = (size_t)(round_down(address + size + page_size() - 1) - first);
 	struct iokit_shared *shared, *after;
 
+	*ret_same = *ret_around = NULL;
 	ADXI_LIST_EACH_SAFE (shared, after, &connection->shared, link) {
-		if (shared->address != address || shared->size != size)
+		if (!overlaps(shared, first, whole))
 			continue;
-		if (!shared->remapped ||
-		    area_of((uintptr_t)shared->remapped, (uintptr_t)shared->remapped + shared->remapped_size) == AREA_OURS)
-			return shared;
-		adxi_list_remove(&shared->link);
-		shared_free(shared);
+		bool needed = shared->kept || shared->n_users > 0;
+		if (!is_in_place(shared)) {
+			if (shared->n_users == 0)
+				forget(shared);
+		} else if (shared->address == address && shared->size == size) {
+			*ret_same = shared;
+		} else if (needed && is_inside(shared, address, size)) {
+			*ret_around = shared;
+		} else if (!needed) {
+			forget(shared);
+		}
 	}
-	return NULL;
+}
+
+/* Registrations that nobody needs are a cache: buffers are used again. */
+static void
+trim_locked(struct iokit_connection *connection)
+{
+	struct iokit_shared *shared, *after;
+	unsigned n = 0;
+
+	ADXI_LIST_EACH (shared, &connection->shared, link)
+		n += !shared->kept && shared->n_users == 0;
+	ADXI_LIST_EACH_SAFE (shared, after, &connection->shared, link) {
+		if (n <= MAX_UNUSED)
+			break;
+		if (shared->kept || shared->n_users > 0)
+			continue;
+		forget(shared);
+		n--;
+	}
+}
+
+/* What the client wrote to edges since. */
+static void
+refresh(struct iokit_shared *shared)
+{
+	for (unsigned i = 0; i < shared->n_edges; i++) {
+		struct edge *edge = &shared->edges[i];
+		const uint8_t *now = shared->address + edge->offset;
+
+		memcpy(shared->view + (now - shared->first_page), now, edge->size);
+		memcpy(edge->seen, now, edge->size);
+	}
+}
+
+static int
+share_locked(struct iokit_connection *connection, uint8_t *address, size_t size, struct iokit_shared **ret_shared,
+	     struct adxi_memory **ret_memory)
+{
+	struct iokit_shared *shared, *around;
+	int r;
+
+	find_locked(connection, address, size, &shared, &around);
+	if (!shared && around) {
+		*ret_shared = NULL;
+		return adxi_memory_sub(around->pages, ADXI_MEMORY_DIRECTIONS, (uint64_t)(address - around->first_page),
+				       size, ret_memory);
+	}
+	if (shared) {
+		sync_shared(shared);
+		refresh(shared);
+		adxi_list_remove(&shared->link);
+	} else {
+		r = shared_new(address, size, &shared);
+		if (r < 0)
+			return r;
+	}
+	adxi_list_append(&connection->shared, &shared->link); /* the last used one is the last */
+	shared->n_users++;
+	*ret_shared = shared;
+	*ret_memory = adxi_memory_ref(shared->memory);
+	return 0;
 }
 
 kern_return_t
-iokit_memory_share(struct iokit_connection *connection, void *address, size_t size, uint32_t direction,
+iokit_memory_share(struct iokit_connection *connection, void *address, size_t size, struct iokit_shared **ret_shared,
 		   IOMemoryDescriptor **ret_memory)
 {
-	struct iokit_shared *shared;
-	int r = 0;
+	struct adxi_memory *memory;
+	int r;
 
+	*ret_shared = NULL;
 	pthread_mutex_lock(&connection->lock);
-	shared = find_locked(connection, address, size);
-	if (!shared) {
-		r = shared_new(address, size, &shared);
-		if (r == 0)
-			adxi_list_append(&connection->shared, &shared->link);
-	}
-	if (r == 0) {
-		*ret_memory = adxi_memory_object(adxi_memory_ref(shared->memory));
-		r = *ret_memory ? 0 : -ENOMEM;
-	}
+	r = share_locked(connection, address, size, ret_shared, &memory);
 	pthread_mutex_unlock(&connection->lock);
-	return return_of(r);
+	if (r < 0)
+		return return_of(r);
+	*ret_memory = adxi_memory_object(memory);
+	if (*ret_memory)
+		return kIOReturnSuccess;
+	iokit_memory_unshare(connection, *ret_shared, false);
+	return kIOReturnNoMemory;
+}
+
+void
+iokit_memory_unshare(struct iokit_connection *connection, struct iokit_shared *shared, bool kept)
+{
+	if (!shared)
+		return;
+	pthread_mutex_lock(&connection->lock);
+	shared->n_users--;
+	shared->kept |= kept;
+	trim_locked(connection);
+	pthread_mutex_unlock(&connection->lock);
 }
 
 void
@@ -265,20 +401,8 @@ iokit_memory_sync(struct iokit_connection *connection)
 	struct iokit_shared *shared;
 
 	pthread_mutex_lock(&connection->lock);
-	ADXI_LIST_EACH (shared, &connection->shared, link) {
-		for (unsigned i = 0; i < shared->n_edges; i++) {
-			struct edge *edge = &shared->edges[i];
-			const uint8_t *now = shared->view + (shared->address - shared->first_page) + edge->offset;
-			/* Only what the driver changed: the client may have written its side. */
-			for (size_t at = 0; at < edge->size; at++) {
-				uint8_t byte = __atomic_load_n(&now[at], __ATOMIC_RELAXED);
-				if (byte != edge->seen[at]) {
-					edge->seen[at] = byte;
-					shared->address[edge->offset + at] = byte;
-				}
-			}
-		}
-	}
+	ADXI_LIST_EACH (shared, &connection->shared, link)
+		sync_shared(shared);
 	pthread_mutex_unlock(&connection->lock);
 }
 
