@@ -331,6 +331,10 @@ channel_drop_role(struct adxi_channel *ch)
 	passed = role_pass_locked(ch);
 	more = inbox_is_ready_locked(ch);
 	(void)pthread_mutex_unlock(&ch->lock);
+	/* A wake for room that came since the flush may have gone to a thread that found the role taken, and turned back. The wish
+	 * is gone then, and nobody else would look. */
+	if (atomic_load(&ch->queued_bytes) > 0 && !ring_wishes_room(&ch->tx))
+		(void)send_flush(ch);
 	if (!passed && (!role_asleep(ch, head) || more || atomic_load(&ch->hung_up)))
 		channel_kick(ch);
 }

@@ -84,6 +84,12 @@ ring_wait_room(struct ring_tx *ring)
 }
 
 bool
+ring_wishes_room(const struct ring_tx *ring)
+{
+	return atomic_load(&ring->shared->producer_waits) != 0;
+}
+
+bool
 ring_has_more(const struct wire_direction *shared, uint32_t head)
 {
 	return atomic_load(&shared->tail) != head;

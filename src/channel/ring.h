@@ -45,6 +45,8 @@ int ring_reserve(struct ring_tx *ring, uint32_t size, uint8_t **ret_place);
 bool ring_publish(struct ring_tx *ring);
 /** Ask for a wake when the consumer has made room. Try to reserve again after it. */
 void ring_wait_room(struct ring_tx *ring);
+/** Whether that wish still stands: the consumer takes it away before it wakes. [any] */
+bool ring_wishes_room(const struct ring_tx *ring);
 
 /**
  * Look at the next message.
