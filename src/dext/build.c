@@ -240,6 +240,16 @@ add_path_list(struct strings *command, const char *prefix, const char *list)
 	}
 }
 
+static void
+add_words(struct strings *words, const char *text)
+{
+	while (text && *(text += strspn(text, " \t"))) {
+		size_t n = strcspn(text, " \t");
+		(void)addf(words, "%.*s", (int)n, text);
+		text += n;
+	}
+}
+
 static const char *
 from_environment(const char *name, const char *otherwise)
 {
@@ -535,6 +545,7 @@ parse(struct build *build, int argc, char **argv)
 	int option, status = EXIT_OK;
 	char *equals;
 
+	add_words(&build->flags, getenv("AMBIDEXT_CFLAGS"));
 	optind = 0;
 	while ((option = getopt_long(argc, argv, "o:D:I:j:v", options, NULL)) != -1) {
 		switch (option) {
