@@ -88,7 +88,8 @@ read_counts(struct isoch_request *isoch)
 	uint32_t i;
 
 	for (i = 0; i < isoch->n; i++) {
-		isoch->frames[i].length = __atomic_load_n(&isoch->out[i].requestCount, __ATOMIC_RELAXED);
+		const volatile IOUSBIsochronousFrame *frame = &isoch->out[i]; /* packed: an atomic load would be a call */
+		isoch->frames[i].length = frame->requestCount;
 		total += isoch->frames[i].length;
 		isoch->out[i].status = kIOReturnInvalid;
 		isoch->out[i].completeCount = 0;
