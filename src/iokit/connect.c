@@ -70,6 +70,15 @@ connection_new(uint64_t service_id)
 	return connection;
 }
 
+static bool
+has_mappings(struct iokit_connection *connection)
+{
+	pthread_mutex_lock(&connection->lock);
+	bool has = !adxi_list_is_empty(&connection->mappings);
+	pthread_mutex_unlock(&connection->lock);
+	return has;
+}
+
 kern_return_t
 iokit_connection_get(io_connect_t name, struct iokit_connection **ret_connection)
 {
@@ -79,7 +88,9 @@ iokit_connection_get(io_connect_t name, struct iokit_connection **ret_connection
 		return MACH_SEND_INVALID_DEST;
 	struct iokit_connection *connection = (struct iokit_connection *)object;
 	if (object->kind != IOKIT_CONNECTION || atomic_load(&connection->closed)) {
-		kern_return_t ret = object->kind != IOKIT_CONNECTION ? kIOReturnBadArgument : MACH_SEND_INVALID_DEST;
+		/* What is closed but still mapped is there, and takes no calls. */
+		kern_return_t ret = object->kind != IOKIT_CONNECTION || has_mappings(connection) ? kIOReturnBadArgument
+												 : MACH_SEND_INVALID_DEST;
 		iokit_put(object);
 		return ret;
 	}

@@ -34,7 +34,8 @@ struct iokit_connection {
 	struct adxi_list shared;          /* owned struct iokit_shared::link (memory.c) */
 };
 
-/** Connection behind a handle, +1. kIOReturnSuccess; MACH_SEND_INVALID_DEST: 0, dead or closed; kIOReturnBadArgument: another kind. */
+/** Connection behind a handle, +1. kIOReturnSuccess; MACH_SEND_INVALID_DEST: 0, dead or closed; kIOReturnBadArgument: another
+ *  kind, or closed with mappings. */
 kern_return_t iokit_connection_get(io_connect_t name, struct iokit_connection **ret_connection);
 
 /* ---- completion.c ---- */

@@ -540,7 +540,9 @@ IOConnectMapMemory64(io_connect_t connect, uint32_t memoryType, task_port_t into
 	if (ret == kIOReturnSuccess) {
 		uint32_t flags = (driver_options & kIOUserClientMemoryReadOnly ? ADXI_MAP_READ_ONLY : 0) |
 				 (options & kIOMapAnywhere ? 0 : ADXI_MAP_FIXED);
-		int r = pages ? map(connection, memoryType, pages, flags, atAddress, ofSize) : -EINVAL;
+		/* The first page is never mapped, whatever this system's administrator may. */
+		bool refused = !(options & kIOMapAnywhere) && *atAddress < page_size();
+		int r = pages && !refused ? map(connection, memoryType, pages, flags, atAddress, ofSize) : -EINVAL;
 		if (r < 0 && !(options & kIOMapAnywhere))
 			(void)adxi_tell(ADXI_RULE_T88, "IOConnectMapMemory of type %u asked for the fixed address %#llx: %s", memoryType,
 					(unsigned long long)*atAddress, strerror(-r));
