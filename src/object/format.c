@@ -107,10 +107,10 @@ parse(const char *at, struct spec *spec, va_list *arguments)
 static bool
 is_annotated(const struct spec *spec, const char *word)
 {
-	const char *at = spec->annotation, *end = at + spec->annotation_len;
+	const char *at = spec->annotation;
 	size_t n = strlen(word), len;
 
-	for (; spec->annotation && at < end; at += len + 1) {
+	for (; at && at < spec->annotation + spec->annotation_len; at += len + 1) {
 		len = strcspn(at, "{, }");
 		if (len == n && !strncmp(at, word, n))
 			return true;
