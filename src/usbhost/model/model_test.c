@@ -384,14 +384,16 @@ a_wrong_table_is_refused(void **state)
 						  9, 4, 0,  1, 0, 0xFF, 0, 0,    0 };
 	static const struct usb_model_option options[] = { { "x", 8, "beyond the state" },
 							   { NULL } };
-	const struct usb_model right = {
+	static const uint8_t *const configurations[] = { good, NULL };
+	static const char *const strings[] = { "only one", NULL };
+	static const struct usb_model right = { /* as long as the device, which teardown unplugs */
 		.abi = USB_MODEL_ABI,
 		.name = "m",
 		.speed = 2,
 		.device_descriptor = device,
 		.state_size = 8,
-		.configurations = (const uint8_t *const[]){ good, NULL },
-		.strings = (const char *const[]){ "only one", NULL },
+		.configurations = configurations,
+		.strings = strings,
 	};
 	struct usb_model wrong[8];
 	struct host *host = *state;
