@@ -4,6 +4,7 @@
 #include "rig.h"
 
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <dispatch/dispatch.h>
@@ -149,6 +150,42 @@ port_destroyed(void)
 	return ret;
 }
 
+/* ---- an output in shared memory ---- */
+
+static void *
+no_work(void *context)
+{
+	return context;
+}
+
+/* In a program with threads what malloc gave is brought up to date before each callback. */
+static kern_return_t
+output_before_callback(void)
+{
+	enum { SIZE = 9000 };
+	uint8_t *bytes = calloc(1, SIZE + 8);
+	struct receiver receiver;
+	size_t size = SIZE;
+	pthread_t thread;
+
+	assert_non_null(bytes);
+	assert_int_equal(pthread_create(&thread, NULL, no_work, NULL), 0);
+	receiver_init(&receiver);
+	assert_int_equal(IOConnectCallStructMethod(connection_shared(), kKeepOutput, NULL, 0,
+						   bytes + 8, &size),
+			 kIOReturnSuccess);
+	assert_int_equal(receiver_call(&receiver, connection_shared(), kKeep, 0), kIOReturnSuccess);
+	assert_int_equal(call1(connection_shared(), kWriteKept, SIZE), kIOReturnSuccess);
+	assert_int_equal(call3(connection_shared(), kComplete, 0, 0, 1), kIOReturnSuccess);
+	assert_true(receiver_run(&receiver, 1));
+	for (unsigned i = 0; i < SIZE; i++)
+		assert_int_equal(bytes[8 + i], CONFORMANCE_BYTE(i));
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	receiver_done(&receiver);
+	free(bytes);
+	return kIOReturnSuccess;
+}
+
 /* ---- receivers ---- */
 
 static void
@@ -259,6 +296,8 @@ const struct situation async_rows[] = {
 	{ "a completion that the driver drops", dropped, kIOReturnAborted, "T12", NULL,
 	  SAID_BY_DRIVER },
 	{ "the port is destroyed before", port_destroyed, kIOReturnSuccess },
+	{ "a large output is there when the callback runs", output_before_callback,
+	  kIOReturnSuccess },
 	{ "a run loop receives", run_loop, kIOReturnSuccess },
 	{ "a dispatch queue receives", dispatch_queue, kIOReturnSuccess },
 	{ "each port gets its own", ports_apart, kIOReturnSuccess },

@@ -4,6 +4,7 @@
 
 #include "rig.h"
 
+#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -570,6 +571,64 @@ later_malloc(void)
 	return kIOReturnSuccess;
 }
 
+/* One buffer's pages are in another's, and in one that the driver kept. */
+static kern_return_t
+overlapping(void)
+{
+	enum { PAGE = 4096, SIZE = 8 * PAGE };
+	uint8_t *bytes =
+		mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	assert_true(bytes != MAP_FAILED);
+	for (unsigned turn = 0; turn < 3; turn++) {
+		later(bytes, SIZE);
+		later(bytes + 100, 5000);
+		later(bytes + 3 * PAGE, 2 * PAGE);
+		later(bytes + PAGE - 1, PAGE + 2);
+	}
+	assert_int_equal(munmap(bytes, SIZE), 0);
+	return kIOReturnSuccess;
+}
+
+static unsigned
+n_descriptors(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	unsigned n = 0;
+
+	assert_non_null(dir);
+	while (readdir(dir))
+		n++;
+	assert_int_equal(closedir(dir), 0);
+	return n;
+}
+
+/* Buffers that the driver does not keep cost nothing once they were used, but for a few that are
+ * remembered. */
+static kern_return_t
+many_buffers(void)
+{
+	enum { N = 200, SIZE = 6000 };
+	uint8_t *bytes = malloc((size_t)N * SIZE);
+	const uint64_t n_written = SIZE;
+	unsigned before = n_descriptors();
+
+	assert_non_null(bytes);
+	for (unsigned i = 0; i < N; i++) {
+		size_t size = SIZE;
+
+		assert_int_equal(IOConnectCallMethod(connection_shared(), kWriteOutput, &n_written,
+						     1, NULL, 0, NULL, NULL,
+						     bytes + (size_t)i * SIZE, &size),
+				 kIOReturnSuccess);
+	}
+	for (size_t i = 0; i < (size_t)N * SIZE; i++)
+		assert_int_equal(bytes[i], CONFORMANCE_BYTE(i % SIZE));
+	assert_true(n_descriptors() <= before + 16);
+	free(bytes);
+	return kIOReturnSuccess;
+}
+
 static kern_return_t
 not_later_4096(void)
 {
@@ -601,6 +660,8 @@ static const struct situation more_rows[] = {
 	{ "8192 and 4097 bytes written later into whole pages", later_page_aligned,
 	  kIOReturnSuccess },
 	{ "4097 bytes written later into what malloc gave", later_malloc, kIOReturnSuccess },
+	{ "buffers that share pages, written later", overlapping, kIOReturnSuccess },
+	{ "many buffers, each used once", many_buffers, kIOReturnSuccess },
 	{ "4096 bytes are copied when the method returns", not_later_4096, kIOReturnNotReady },
 };
 

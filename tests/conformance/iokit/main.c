@@ -9,12 +9,12 @@
 #include "rig.h"
 
 static bool
-is_chosen(const char *name, int argc, char **argv)
+is_chosen(const char *name, bool on_demand, int argc, char **argv)
 {
 	for (int i = 1; i < argc; i++)
 		if (!strcmp(argv[i], name))
 			return true;
-	return argc < 2;
+	return argc < 2 && !on_demand;
 }
 
 int
@@ -26,6 +26,7 @@ main(int argc, char **argv)
 		const char *name;
 		const struct situation *rows;
 		unsigned n_rows;
+		bool on_demand;
 	} tables[] = {
 		{ "calls", NULL, 0 },
 		{ "seed", seed_rows, n_seed_rows },
@@ -35,15 +36,16 @@ main(int argc, char **argv)
 		{ "objects", object_rows, n_object_rows },
 		{ "close", close_rows, n_close_rows },
 		{ "death", death_rows, n_death_rows },
+		{ "strict", strict_rows, n_strict_rows, true },
 	};
 	int n_failed = 0;
 
-	if (is_chosen("--open-and-end", argc, argv) && argc > 1) {
+	if (is_chosen("--open-and-end", true, argc, argv)) {
 		(void)connection_open(DRIVER, kTypeNormal);
 		return raise(SIGKILL);
 	}
 	for (unsigned i = 0; i < N_ROWS(tables); i++)
-		if (is_chosen(tables[i].name, argc, argv))
+		if (is_chosen(tables[i].name, tables[i].on_demand, argc, argv))
 			n_failed += tables[i].rows ? situations_run(tables[i].name, tables[i].rows,
 								    tables[i].n_rows)
 						   : calls_run();

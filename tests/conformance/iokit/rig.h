@@ -21,6 +21,7 @@
 #define DRIVER          "ConformanceDriver"
 #define MORTAL          "ConformanceMortal"
 #define BARE            "ConformanceBare"
+#define GUARDED         "ConformanceGuarded"
 #define FAILURE         ((kern_return_t)CONFORMANCE_FAILURE)
 #define BYTES_UNTOUCHED 0xee
 
@@ -92,9 +93,9 @@ void assert_told(enum where where, const char *rule, const char *said);
 /* ---- tables ---- */
 
 extern const struct situation open_rows[], async_rows[], memory_rows[], close_rows[], object_rows[],
-	death_rows[], seed_rows[];
+	death_rows[], seed_rows[], strict_rows[];
 extern const unsigned n_open_rows, n_async_rows, n_memory_rows, n_close_rows, n_object_rows,
-	n_death_rows, n_seed_rows;
+	n_death_rows, n_seed_rows, n_strict_rows;
 /** The table of IOConnectCall rows (calls.c). @return how many failed */
 int calls_run(void);
 
