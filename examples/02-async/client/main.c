@@ -62,16 +62,13 @@ register_callback(io_connect_t connection, mach_port_t wake_port, void *function
 					      &size);
 }
 
-/* A buffer that the driver writes after its method has returned. */
+/* The driver writes the buffer of kAsyncShareSize bytes after its method has returned. */
 static int
-share(io_connect_t connection, mach_port_t wake_port)
+share(io_connect_t connection, mach_port_t wake_port, unsigned char *buffer)
 {
 	uint64_t reference[kIOAsyncCalloutCount] = { 0 };
 	size_t size = kAsyncShareSize, n = 0;
-	unsigned char *buffer = calloc(1, size);
 
-	if (!buffer)
-		return 1;
 	reference[kIOAsyncCalloutFuncIndex] = (io_user_reference_t)(uintptr_t)called_0;
 	kern_return_t ret = IOConnectCallAsyncStructMethod(connection, kAsyncShare, wake_port, reference, kIOAsyncCalloutCount, NULL, 0,
 							   buffer, &size);
@@ -118,8 +115,10 @@ main(void)
 			return refused("kAsyncRequest", ret);
 		CFRunLoopRun();
 	}
-	int status = share(connection, IONotificationPortGetMachPort(port));
+	unsigned char *buffer = calloc(1, kAsyncShareSize);
+	int status = buffer ? share(connection, IONotificationPortGetMachPort(port), buffer) : 1;
 	IOServiceClose(connection);
+	free(buffer); /* the driver had it until here */
 	IONotificationPortDestroy(port);
 	return status;
 }
