@@ -285,9 +285,9 @@ static void
 run_iig(struct build *build, const char *source)
 {
 	struct strings command = { 0 };
-	char *stem = stem_of(source), *what = NULL;
+	char *stem = stem_of(source), *what = NULL, installed[PATH_MAX];
 
-	(void)addf(&command, "%s", from_environment("AMBIDEXT_IIG", "iig"));
+	(void)addf(&command, "%s", own_program("AMBIDEXT_IIG", "iig", installed, sizeof installed));
 	(void)addf(&command, "--def");
 	(void)addf(&command, "%s", source);
 	(void)addf(&command, "--header");

@@ -43,6 +43,12 @@ int usage_of(const char *command, const char *problem);
 /** Sentence for a daemon's answer: its name, and what it means when there is no dextd. Borrowed. */
 const char *answer_text(kern_return_t answer);
 
+/**
+ * A program of ours: $@p variable if it is set, else the one at @p from_self as seen from this program's folder, else its name, for
+ * $PATH. @return @p path or borrowed
+ */
+const char *own_program(const char *variable, const char *from_self, char *path, size_t size);
+
 /* plist.c: an Info.plist with Xcode's variables. */
 
 struct plist_variable {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* dext: build, load and watch drivers. */
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,6 +78,25 @@ progress(const char *fmt, ...)
 	vfprintf(stderr, fmt, arguments);
 	va_end(arguments);
 	fputc('\n', stderr);
+}
+
+const char *
+own_program(const char *variable, const char *from_self, char *path, size_t size)
+{
+	const char *named = getenv(variable), *slash = strrchr(from_self, '/');
+	char self[PATH_MAX];
+	ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+
+	if (named && *named)
+		return named;
+	if (length > 0) {
+		self[length] = '\0';
+		*strrchr(self, '/') = '\0';
+		int written = snprintf(path, size, "%s/%s", self, from_self);
+		if (written > 0 && (size_t)written < size && access(path, X_OK) == 0)
+			return path;
+	}
+	return slash ? slash + 1 : from_self;
 }
 
 static const struct command *

@@ -61,12 +61,12 @@ start_dextd(struct realm *realm)
 	(void)snprintf(ready_number, sizeof ready_number, "%d", ready[1]);
 	realm->dextd = fork();
 	if (realm->dextd == 0) {
-		const char *program = getenv("AMBIDEXT_DEXTD");
+		char installed[PATH_MAX];
 		close(ready[0]);
 		(void)setpgid(0, 0); /* a terminal's interrupt is for the command; dextd is ended below */
 		(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
-		const char *arguments[] = { program && *program ? program : "dextd", "--realm", realm->dir, "--ready-fd",
-					    ready_number, NULL, NULL, NULL, NULL };
+		const char *arguments[] = { own_program("AMBIDEXT_DEXTD", DEXTD_FROM_DEXT, installed, sizeof installed),
+					    "--realm", realm->dir, "--ready-fd", ready_number, NULL, NULL, NULL, NULL };
 		size_t n = 5;
 		if (realm->verbose)
 			arguments[n++] = "--foreground";

@@ -64,7 +64,8 @@ usage(FILE *to)
 	      "  --bundles DIR        load the bundles (*.dext) in DIR; may be repeated\n"
 	      "  --host PATH[=ARGS]   a family host to run, as usbhost; may be repeated; default "
 	      "$AMBIDEXT_HOSTS\n"
-	      "                       (a list with colons; 'none': none)\n"
+	      "                       (a list with colons; 'none': none), else the installed "
+	      "usbhost\n"
 	      "  --strict macos       what macOS refuses is refused here\n"
 	      "  --open-to everyone   all users may open services; otherwise dextd's user and "
 	      "root\n"
@@ -426,13 +427,30 @@ launch_host(struct daemon *daemon, const char *spec)
 	return r;
 }
 
+/* Path of the host that was installed with this program; empty where none was. */
+static void
+find_installed_host(char *path, size_t size)
+{
+	char self[PATH_MAX];
+	ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
+
+	path[0] = '\0';
+	if (len <= 0)
+		return;
+	self[len] = '\0';
+	*strrchr(self, '/') = '\0';
+	len = snprintf(path, size, "%s/" USBHOST_FROM_DEXTD, self);
+	if (len < 0 || (size_t)len >= size || access(path, X_OK) < 0)
+		path[0] = '\0';
+}
+
 static int
 launch_hosts(struct daemon *daemon)
 {
 	const struct options *options = &daemon->options;
 	adxi_cleanup(adxi_freep) char *list = NULL;
 	const char *from = getenv("AMBIDEXT_HOSTS");
-	char *save = NULL, *host;
+	char *save = NULL, *host, installed[PATH_MAX];
 	size_t i;
 	int r;
 
@@ -441,8 +459,12 @@ launch_hosts(struct daemon *daemon)
 		if (r < 0)
 			return r;
 	}
-	if (options->n_hosts || !from || !strcmp(from, "none"))
+	if (options->n_hosts || (from && !strcmp(from, "none")))
 		return 0;
+	if (!from || !*from) {
+		find_installed_host(installed, sizeof installed);
+		return installed[0] ? launch_host(daemon, installed) : 0;
+	}
 	list = strdup(from);
 	for (host = list ? strtok_r(list, ":", &save) : NULL; host;
 	     host = strtok_r(NULL, ":", &save)) {
