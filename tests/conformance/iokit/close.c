@@ -17,7 +17,7 @@ static bool
 is_ended(void *context)
 {
 	const struct wanted_counts *wanted = context;
-	uint64_t counts[3];
+	uint64_t counts[4];
 
 	counts_get(counts);
 	return counts[1] >= wanted->stopped && counts[2] >= wanted->freed;
@@ -25,10 +25,10 @@ is_ended(void *context)
 
 /* The driver's Stop and free run once for what ended since @p before. */
 static void
-assert_ended(const uint64_t before[3])
+assert_ended(const uint64_t before[4])
 {
 	struct wanted_counts wanted = { before[1] + 1, before[2] + 1 };
-	uint64_t after[3];
+	uint64_t after[4];
 
 	assert_true(wait_until(is_ended, &wanted));
 	counts_get(after);
@@ -39,10 +39,10 @@ assert_ended(const uint64_t before[3])
 static kern_return_t
 closed(void)
 {
-	uint64_t before[3];
+	uint64_t before[4];
 	io_connect_t connection;
 
-	counts_get(before);
+	counts_settle(before);
 	connection = connection_open(DRIVER, kTypeNormal);
 	assert_int_equal(IOServiceClose(connection), kIOReturnSuccess);
 	assert_ended(before);
@@ -63,10 +63,10 @@ closed_twice(void)
 static kern_return_t
 released(void)
 {
-	uint64_t before[3];
+	uint64_t before[4];
 	io_connect_t connection;
 
-	counts_get(before);
+	counts_settle(before);
 	connection = connection_open(DRIVER, kTypeNormal);
 	assert_int_equal(IOConnectAddRef(connection), kIOReturnSuccess);
 	assert_int_equal(IOConnectRelease(connection), kIOReturnSuccess);
@@ -175,11 +175,11 @@ static kern_return_t
 client_ends(void)
 {
 	char *arguments[] = { (char *)"iokit-conformance", (char *)"--open-and-end", NULL };
-	uint64_t before[3];
+	uint64_t before[4];
 	int status;
 	pid_t pid;
 
-	counts_get(before);
+	counts_settle(before);
 	assert_int_equal(posix_spawn(&pid, "/proc/self/exe", NULL, NULL, arguments, environ), 0);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFSIGNALED(status)); /* killed itself with its connection open */
@@ -198,11 +198,11 @@ is_dead(void *context)
 static kern_return_t
 driver_terminates(void)
 {
-	uint64_t before[3];
+	uint64_t before[4];
 	io_connect_t connection;
 	kern_return_t ret;
 
-	counts_get(before);
+	counts_settle(before);
 	connection = connection_open(DRIVER, kTypeNormal);
 	assert_int_equal(call0(connection, kTerminate), kIOReturnSuccess);
 	(void)wait_until(is_dead, &connection);

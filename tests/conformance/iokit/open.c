@@ -43,7 +43,7 @@ plain(void)
 static bool
 is_freed(void *context)
 {
-	uint64_t counts[3];
+	uint64_t counts[4];
 
 	counts_get(counts);
 	return counts[2] > *(uint64_t *)context;
@@ -52,10 +52,10 @@ is_freed(void *context)
 static kern_return_t
 start_fails(void)
 {
-	uint64_t before[3];
+	uint64_t before[4];
 	kern_return_t ret;
 
-	counts_get(before);
+	counts_settle(before);
 	ret = open_type(DRIVER, kTypeStartFails);
 	assert_true(wait_until(is_freed, &before[2]));
 	return ret;
@@ -125,12 +125,12 @@ static kern_return_t
 opened(void)
 {
 	io_service_t service = service_copy(DRIVER), client;
-	uint64_t before[3], after[3];
+	uint64_t before[4], after[4];
 	io_iterator_t children;
 	bool found = false;
 	char text[256], wanted[64];
 
-	counts_get(before);
+	counts_settle(before);
 	io_connect_t connection = connection_open(DRIVER, kTypeNormal);
 	counts_get(after);
 	assert_int_equal(after[0], before[0] + 1);

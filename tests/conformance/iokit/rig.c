@@ -221,14 +221,29 @@ call3(io_connect_t connection, uint32_t selector, uint64_t a, uint64_t b, uint64
 }
 
 void
-counts_get(uint64_t counts[3])
+counts_get(uint64_t counts[4])
 {
-	uint32_t n = 3;
+	uint32_t n = 4;
 
 	assert_int_equal(
 		IOConnectCallScalarMethod(connection_shared(), kCounts, NULL, 0, counts, &n),
 		kIOReturnSuccess);
-	assert_int_equal(n, 3);
+	assert_int_equal(n, 4);
+}
+
+static bool
+is_alone(void *context)
+{
+	uint64_t *counts = context;
+
+	counts_get(counts);
+	return counts[3] == 1;
+}
+
+void
+counts_settle(uint64_t counts[4])
+{
+	assert_true(wait_until(is_alone, counts));
 }
 
 /* ---- callbacks ---- */

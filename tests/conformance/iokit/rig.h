@@ -57,8 +57,10 @@ io_connect_t connection_shared(void);
 kern_return_t call0(io_connect_t connection, uint32_t selector);
 kern_return_t call1(io_connect_t connection, uint32_t selector, uint64_t a);
 kern_return_t call3(io_connect_t connection, uint32_t selector, uint64_t a, uint64_t b, uint64_t c);
-/** kCounts: user clients started, stopped, freed so far. */
-void counts_get(uint64_t counts[3]);
+/** kCounts: user clients started, stopped, freed so far, and how many there are. */
+void counts_get(uint64_t counts[4]);
+/** The same once those of earlier rows are gone. */
+void counts_settle(uint64_t counts[4]);
 
 /* ---- callbacks ---- */
 

@@ -20,7 +20,7 @@ struct ConformanceClient_IVars {
 	unsigned n_once;                  /* how often kMemoryOnce was asked for */
 };
 
-static atomic_ulong n_started, n_stopped, n_freed;
+static atomic_ulong n_made, n_started, n_stopped, n_freed;
 
 /* kBlock waits here. */
 static pthread_mutex_t block_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -32,6 +32,7 @@ ConformanceClient_init_Impl(ConformanceClient *self)
 {
 	if (!ConformanceClient_init_super(self))
 		return false;
+	atomic_fetch_add(&n_made, 1);
 	self->ivars = calloc(1, sizeof *self->ivars);
 	return self->ivars != NULL;
 }
@@ -423,6 +424,7 @@ METHOD(do_counts)
 	a->scalarOutput[0] = atomic_load(&n_started);
 	a->scalarOutput[1] = atomic_load(&n_stopped);
 	a->scalarOutput[2] = atomic_load(&n_freed);
+	a->scalarOutput[3] = atomic_load(&n_made) - atomic_load(&n_freed);
 	return kIOReturnSuccess;
 }
 
@@ -481,7 +483,7 @@ static const IOUserClientMethodDispatch methods[kMethodCount] = {
 	[kBlock] = ROW(do_block),
 	[kIsBlocked] = ROW(do_is_blocked, .checkScalarOutputCount = 1),
 	[kUnblock] = ROW(do_unblock),
-	[kCounts] = ROW(do_counts, .checkScalarOutputCount = 3),
+	[kCounts] = ROW(do_counts, .checkScalarOutputCount = 4),
 	[kAbort] = ROW(do_abort),
 	[kTerminate] = ROW(do_terminate),
 };

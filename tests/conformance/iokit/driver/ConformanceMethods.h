@@ -7,9 +7,10 @@
 
 #define CONFORMANCE_FAILURE 0xe0004321                        /* the driver's own code */
 #define CONFORMANCE_WORD(i) (0x1000000000000000u + 17u * (i)) /* word i of a completion */
-#define CONFORMANCE_BYTE(i) ((unsigned char)(3u + 7u * (i)))  /* byte i of what the driver writes  \
-							       */
-#define CONFORMANCE_MEMORY 12288                              /* bytes of types 0 and 1 */
+#define CONFORMANCE_BYTE(i)                                                                        \
+	((unsigned char)(3u + 7u * (i))) /* byte i of what the driver writes                       \
+					  */
+#define CONFORMANCE_MEMORY 12288         /* bytes of types 0 and 1 */
 
 enum {
 	kTypeNormal,     /* a user client */
@@ -84,7 +85,7 @@ enum {
 	kBlock,       /* until kUnblock on another connection */
 	kIsBlocked,   /* out 0: how many are in kBlock */
 	kUnblock,
-	kCounts,    /* out 0: user clients started, 1: stopped, 2: freed */
+	kCounts,    /* out 0: user clients started, 1: stopped, 2: freed, 3: there are */
 	kAbort,     /* the process ends in the call */
 	kTerminate, /* the user client terminates itself */
 	kMethodCount,
