@@ -101,6 +101,17 @@ find_entry(ADXRegistry *self, uint64_t id)
 			return MACH_SEND_INVALID_DEST;                                             \
 	} while (0)
 
+/* A client holds an entry by its id: it may read what it was after it has left. */
+#define READABLE_ENTRY(self, id, ret_entry)                                                        \
+	do {                                                                                       \
+		if (!(self)->ivars)                                                                \
+			return kIOReturnOffline;                                                   \
+		(ret_entry) = registry_find_readable(                                              \
+			(self)->ivars->connection->realm->registry, (id));                         \
+		if (!(ret_entry))                                                                  \
+			return MACH_SEND_INVALID_DEST;                                             \
+	} while (0)
+
 /* ---------------------------------------------------------------------------------------------
  * Lookup
  */
@@ -172,9 +183,9 @@ protocol_entry_dict(const struct entry *entry)
 kern_return_t
 ADXRegistry_CopyEntry_Impl(ADXRegistry *self, uint64_t entryID, OSDictionary **entry)
 {
-	struct entry *found;
+	const struct entry *found;
 
-	ENTRY(self, entryID, found);
+	READABLE_ENTRY(self, entryID, found);
 	*entry = protocol_entry_dict(found);
 	return *entry ? kIOReturnSuccess : kIOReturnNoMemory;
 }
@@ -182,9 +193,9 @@ ADXRegistry_CopyEntry_Impl(ADXRegistry *self, uint64_t entryID, OSDictionary **e
 kern_return_t
 ADXRegistry_CopyProperties_Impl(ADXRegistry *self, uint64_t entryID, OSDictionary **properties)
 {
-	struct entry *entry;
+	const struct entry *entry;
 
-	ENTRY(self, entryID, entry);
+	READABLE_ENTRY(self, entryID, entry);
 	*properties = entry_copy_properties(entry);
 	return *properties ? kIOReturnSuccess : kIOReturnNoMemory;
 }
@@ -212,10 +223,10 @@ ADXRegistry_CopyProperty_Impl(ADXRegistry *self, uint64_t entryID, OSString *nam
 {
 	const char *key = value_cstr(name);
 	const OSObject *value;
-	struct entry *entry;
+	const struct entry *entry;
 	int p = PLANE_SERVICE;
 
-	ENTRY(self, entryID, entry);
+	READABLE_ENTRY(self, entryID, entry);
 	if (!key)
 		return kIOReturnBadArgument;
 	if (!strcmp(key, "IORegistryEntryPropertyKeys")) {

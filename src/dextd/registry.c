@@ -25,6 +25,8 @@ struct registry {
 	struct entry *root;           /* owned reference */
 	struct entry *user_resources; /* owned reference */
 	struct adxi_list by_id[REGISTRY_BUCKETS];
+	struct entry *ended[REGISTRY_ENDED_MAX]; /* owned references; a ring, NULL: never filled */
+	size_t n_ended;                          /* ever; the next one's place, modulo the size */
 };
 
 static const char *const plane_names[PLANE_COUNT] = {
@@ -209,6 +211,7 @@ struct registry *
 registry_free(struct registry *registry)
 {
 	struct entry *entry, *next;
+	size_t i;
 
 	if (!registry)
 		return NULL;
@@ -222,6 +225,8 @@ registry_free(struct registry *registry)
 					       links[PLANE_SERVICE].sibling);
 		entry_detach_all(next);
 	}
+	for (i = 0; i < REGISTRY_ENDED_MAX; i++)
+		entry_unref(registry->ended[i]);
 	free(registry);
 	return NULL;
 }
@@ -265,6 +270,18 @@ registry_find(struct registry *registry, uint64_t id)
 		if (entry->id == id)
 			return entry;
 	return NULL;
+}
+
+const struct entry *
+registry_find_readable(struct registry *registry, uint64_t id)
+{
+	const struct entry *entry = registry_find(registry, id);
+	size_t i;
+
+	for (i = 0; !entry && i < REGISTRY_ENDED_MAX && registry->ended[i]; i++)
+		if (registry->ended[i]->id == id)
+			entry = registry->ended[i];
+	return entry;
 }
 
 bool
@@ -326,10 +343,11 @@ leave(struct entry *entry, enum plane plane)
 void
 entry_detach_all(struct entry *entry)
 {
-	struct entry *child, *next;
+	struct registry *registry = entry->registry;
+	struct entry *child, *next, **place;
 	int plane;
 
-	if (!entry->registry)
+	if (!registry)
 		return;
 	for (plane = 0; plane < PLANE_COUNT; plane++) {
 		ADXI_LIST_EACH_SAFE(child, next, &entry->links[plane].children,
@@ -339,10 +357,12 @@ entry_detach_all(struct entry *entry)
 	}
 	adxi_list_remove(&entry->link);
 	adxi_list_remove(&entry->hash);
-	entry->registry->n_entries--;
-	entry->registry->generation++;
+	registry->n_entries--;
+	registry->generation++;
 	entry->registry = NULL;
-	entry_unref(entry);
+	place = &registry->ended[registry->n_ended++ % REGISTRY_ENDED_MAX];
+	entry_unref(*place);
+	*place = entry; /* the registry's reference goes there */
 }
 
 struct entry *

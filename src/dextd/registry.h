@@ -10,7 +10,8 @@
  *
  * An entry is referenced by the registry from entry_new() until entry_detach_all(), and by whoever
  * else holds it. After that its id finds nothing, but those who hold it may still read its
- * properties. Threads: one, dextd's loop.
+ * properties. The last REGISTRY_ENDED_MAX are held so for their clients: who is told of a
+ * termination asks for the name when the entry has left. Threads: one, dextd's loop.
  */
 
 #include <stdbool.h>
@@ -44,6 +45,7 @@ enum {
 
 #define REGISTRY_NAME_MAX 128u /* bytes with the NUL, as io_name_t */
 #define REGISTRY_PATH_MAX 16384u
+#define REGISTRY_ENDED_MAX 256u
 
 struct plane_link {
 	struct entry *parent; /* borrowed: the parent lives while it has children (referenced) */
@@ -89,6 +91,9 @@ size_t registry_count(const struct registry *registry);
 struct adxi_list *registry_entries(struct registry *registry);
 /** Borrowed, or NULL: never was, or is gone. */
 struct entry *registry_find(struct registry *registry, uint64_t id);
+/** The same, or one of the last that have left: to be read only, it is in no plane. Borrowed until
+ * the next entry leaves. */
+const struct entry *registry_find_readable(struct registry *registry, uint64_t id);
 /** Whether that id was given out at some time. */
 bool registry_was_used(const struct registry *registry, uint64_t id);
 /** PLANE_*, or -ENOENT. */

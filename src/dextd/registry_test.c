@@ -82,6 +82,7 @@ test_paths_and_ids(void **state)
 	struct registry *registry;
 	struct entry *a, *b, *odd;
 	uint64_t id, generation;
+	unsigned i;
 
 	assert_int_equal(registry_new(NULL, NULL, &registry), 0);
 	generation = registry_generation(registry);
@@ -109,6 +110,14 @@ test_paths_and_ids(void **state)
 	assert_false(registry_was_used(registry, id + 100));
 	assert_null(entry_path(b, PLANE_SERVICE));
 	entry_unref(b);
+	/* What it was can be read until many more have left. */
+	assert_string_equal(registry_find_readable(registry, id)->name, "IOUSBHostInterface");
+	for (i = 0; i < REGISTRY_ENDED_MAX; i++) {
+		assert_ptr_equal(registry_find_readable(registry, id), b);
+		entry_detach_all(make(registry, a, "Z", "z", NULL));
+	}
+	assert_null(registry_find_readable(registry, id));
+	assert_ptr_equal(registry_find_readable(registry, a->id), a);
 	b = make(registry, a, "Y", "y", NULL);
 	assert_true(b->id > id);
 	registry_free(registry);
