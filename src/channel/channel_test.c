@@ -6,10 +6,14 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "channel/peer_test.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -591,6 +595,71 @@ test_back_pressure(void **state)
 	pair_close(&pair);
 }
 
+struct edge_workers {
+	struct adxi_channel *channel; /* borrowed */
+	int epoll, stop;              /* owned; stop: readable when they are to end */
+	pthread_t threads[2];
+};
+
+/* As libDriverKit's workers do: several threads in one epoll, told of each edge once. */
+static void *
+edge_worker_run(void *context)
+{
+	struct edge_workers *workers = context;
+	struct epoll_event event;
+	int n;
+
+	while (epoll_wait(workers->epoll, &event, 1, -1) == 1 && event.data.u32) {
+		do {
+			n = adxi_channel_dispatch(workers->channel, 32);
+		} while (n > 0 || (n == 0 && !adxi_channel_prepare_sleep(workers->channel)));
+	}
+	return NULL;
+}
+
+/* More than the ring holds, again and again, from a thread that then does nothing: what is queued goes when there is room. A wake for
+ * room that came while one thread had the role, and met the other, was once lost. */
+static void
+test_bursts(void **state)
+{
+	const unsigned n_bursts = 100, n_posts = 3000;
+	struct edge_workers workers = { .epoll = epoll_create1(EPOLL_CLOEXEC), .stop = eventfd(0, EFD_CLOEXEC) };
+	struct epoll_event event = { .events = EPOLLIN | EPOLLET, .data.u32 = 1 }, stop = { .events = EPOLLIN };
+	struct adxi_endpoint ends[2];
+	struct end a, b;
+	uint64_t one = 1;
+
+	assert_int_equal(adxi_endpoint_pair(ends), 0);
+	end_open(&a, &ends[0], "a", false);
+	end_open(&b, &ends[1], "b", true);
+	workers.channel = a.channel;
+	assert_int_equal(epoll_ctl(workers.epoll, EPOLL_CTL_ADD, adxi_channel_fd(a.channel), &event), 0);
+	assert_int_equal(epoll_ctl(workers.epoll, EPOLL_CTL_ADD, workers.stop, &stop), 0);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&workers.threads[i], NULL, edge_worker_run, &workers), 0);
+	for (uint64_t burst = 0; burst < n_bursts; burst++) {
+		uint64_t deadline = adxi_now_ns() + 20000000000u;
+
+		/* The other way keeps a worker in the role while the queue fills up. */
+		for (uint64_t i = 0; i < n_posts; i++) {
+			assert_int_equal(echo_post(a.peer, burst * n_posts + i + 1), kIOReturnSuccess);
+			if (i % 4 == 0)
+				assert_int_equal(echo_post(b.peer, i), kIOReturnSuccess);
+		}
+		while (b.door->n_posts < (burst + 1) * n_posts && adxi_now_ns() < deadline)
+			(void)sched_yield();
+		assert_int_equal(b.door->n_posts, (burst + 1) * n_posts);
+	}
+	assert_int_equal(b.door->posts_in_order, n_bursts * n_posts);
+	assert_int_equal(write(workers.stop, &one, sizeof(one)), sizeof(one));
+	for (unsigned i = 0; i < 2; i++)
+		(void)pthread_join(workers.threads[i], NULL);
+	(void)close(workers.epoll);
+	(void)close(workers.stop);
+	end_close(&a);
+	end_close(&b);
+}
+
 /* Posts from inside of a delivery to a peer that takes nothing: the queue fills up to its quota, the rest is dropped. */
 static void
 drop_request(struct adxi_channel *channel, void *userdata, struct OSMessage *message)
@@ -677,6 +746,7 @@ main(void)
 		cmocka_unit_test(test_async),
 		cmocka_unit_test(test_stream),
 		cmocka_unit_test(test_back_pressure),
+		cmocka_unit_test(test_bursts),
 		cmocka_unit_test(test_drop),
 		cmocka_unit_test(test_unusable),
 	};
