@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/single_threaded.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -33,6 +34,8 @@ struct edge {
  * content, at the same address; docs/decisions/0004-shared-output.md. */
 struct iokit_shared {
 	struct adxi_list link;         /* in iokit_connection::shared */
+	struct adxi_list in_place;     /* in in_place, when remapped */
+	ino_t inode;                   /* of the memfd */
 	uint8_t *address;
 	size_t size;
 	struct adxi_memory *pages;     /* owned reference: all of first_page on */
@@ -48,6 +51,10 @@ struct iokit_shared {
 	unsigned n_edges;
 };
 
+/* What is remapped now, of all connections: no other registration puts its pages there. A leaf lock. */
+static pthread_mutex_t in_place_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct adxi_list in_place = ADXI_LIST_INIT(in_place);
+
 static size_t
 page_size(void)
 {
@@ -60,39 +67,40 @@ page_size(void)
 
 /* ---- what lies at an address ---- */
 
-enum area { AREA_PRIVATE, AREA_OURS, AREA_OTHER };
+enum area {
+	AREA_PRIVATE = 1u << 0, /* anonymous memory of the process, not a stack */
+	AREA_SAME = 1u << 1,    /* pages of the memfd that is asked about */
+	AREA_OURS = 1u << 2,    /* pages of another one */
+	AREA_OTHER = 1u << 3,
+};
 
-/* What [start, end) is, from /proc/self/maps; every part of it must be the same. */
-static enum area
-area_of(uintptr_t start, uintptr_t end)
+/* What lies in [start, end), as a set, from /proc/self/maps. @p inode: of the memfd that is AREA_SAME; 0: none. */
+static unsigned
+area_of(uintptr_t start, uintptr_t end, ino_t inode)
 {
 	FILE *maps = fopen("/proc/self/maps", "re");
 	char line[512];
 	uintptr_t here = (uintptr_t)line, at = start;
-	enum area found = AREA_OTHER;
-	bool first = true;
+	unsigned found = 0;
 
 	while (maps && at < end && fgets(line, sizeof line, maps)) {
-		unsigned long from, to;
+		unsigned long from, to, its_inode;
 		char permissions[5];
-		if (sscanf(line, "%lx-%lx %4s", &from, &to, permissions) != 3 || to <= at)
+		if (sscanf(line, "%lx-%lx %4s %*s %*s %lu", &from, &to, permissions, &its_inode) != 4 || to <= at)
 			continue;
 		if (from > at)
 			break;
-		enum area each = AREA_OTHER;
 		if (strstr(line, "/memfd:" MEMFD_NAME))
-			each = AREA_OURS;
+			found |= inode && its_inode == inode ? AREA_SAME : AREA_OURS;
 		else if (strcmp(permissions, "rw-p") == 0 && !strstr(line, "[stack") && (here < from || here >= to))
-			each = AREA_PRIVATE;
-		if (!first && each != found)
-			break;
-		first = false;
-		found = each;
+			found |= AREA_PRIVATE;
+		else
+			found |= AREA_OTHER;
 		at = to;
 	}
 	if (maps)
 		(void)fclose(maps);
-	return !first && at >= end ? found : AREA_OTHER;
+	return at >= end ? found : found | AREA_OTHER;
 }
 
 /* ---- sharing in place ---- */
@@ -109,19 +117,41 @@ copy_pages(void *to, const void *from, size_t size)
 		sink[i] = source[i];
 }
 
+/* Whether the memfd's pages are still where they were put: the client may have unmapped them. */
+static bool
+is_in_place(const struct iokit_shared *shared)
+{
+	uintptr_t start = (uintptr_t)shared->remapped;
+
+	return !shared->remapped || area_of(start, start + shared->remapped_size, shared->inode) == AREA_SAME;
+}
+
+/* Give the client private pages with the same content back. A write by another thread in between would be lost, so with
+ * threads the pages stay what they are, without a driver. */
+static void
+restore(struct iokit_shared *shared)
+{
+	void *private;
+
+	if (!shared->remapped || !__libc_single_threaded || !is_in_place(shared))
+		return;
+	private = mmap(NULL, shared->remapped_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (private == MAP_FAILED)
+		return;
+	copy_pages(private, shared->remapped, shared->remapped_size);
+	if (mremap(private, shared->remapped_size, shared->remapped_size, MREMAP_MAYMOVE | MREMAP_FIXED, shared->remapped) ==
+	    MAP_FAILED)
+		(void)munmap(private, shared->remapped_size);
+}
+
 static struct iokit_shared *
 shared_free(struct iokit_shared *shared)
 {
-	if (shared->remapped &&
-	    area_of((uintptr_t)shared->remapped, (uintptr_t)shared->remapped + shared->remapped_size) == AREA_OURS) {
-		/* Still ours there: give the client private pages with the same content back. */
-		void *private = mmap(NULL, shared->remapped_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		if (private != MAP_FAILED) {
-			copy_pages(private, shared->remapped, shared->remapped_size);
-			if (mremap(private, shared->remapped_size, shared->remapped_size, MREMAP_MAYMOVE | MREMAP_FIXED,
-				   shared->remapped) == MAP_FAILED)
-				(void)munmap(private, shared->remapped_size);
-		}
+	if (shared->remapped) {
+		pthread_mutex_lock(&in_place_lock);
+		adxi_list_remove(&shared->in_place);
+		pthread_mutex_unlock(&in_place_lock);
+		restore(shared);
 	}
 	if (shared->view)
 		(void)munmap(shared->view, shared->view_size);
@@ -152,16 +182,27 @@ add_edge(struct iokit_shared *shared, size_t offset, size_t size)
 	return 0;
 }
 
+static bool
+is_taken_locked(const uint8_t *start, const uint8_t *end)
+{
+	struct iokit_shared *other;
+
+	ADXI_LIST_EACH (other, &in_place, in_place)
+		if (start < other->remapped + other->remapped_size && other->remapped < end && is_in_place(other))
+			return true;
+	return false;
+}
+
 /* Put the memfd's pages at [start, end) of the client's own addresses, in one step. Between copy and step a write by
  * another thread would be lost, so pages that hold anything but the buffer are done only when there is no other thread. */
 static int
-remap(struct iokit_shared *shared, int fd, uint8_t *start, uint8_t *end)
+remap_locked(struct iokit_shared *shared, int fd, uint8_t *start, uint8_t *end)
 {
 	size_t size = (size_t)(end - start);
 	off_t offset = start - shared->first_page;
 	void *pages;
 
-	if (start >= end || area_of((uintptr_t)start, (uintptr_t)end) != AREA_PRIVATE)
+	if (start >= end || area_of((uintptr_t)start, (uintptr_t)end, 0) & AREA_OTHER)
 		return -ENOTSUP;
 	pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset);
 	if (pages == MAP_FAILED)
@@ -173,7 +214,17 @@ remap(struct iokit_shared *shared, int fd, uint8_t *start, uint8_t *end)
 	}
 	shared->remapped = start;
 	shared->remapped_size = size;
+	adxi_list_append(&in_place, &shared->in_place);
 	return 0;
+}
+
+static int
+remap(struct iokit_shared *shared, int fd, uint8_t *start, uint8_t *end)
+{
+	pthread_mutex_lock(&in_place_lock);
+	int r = is_taken_locked(start, end) ? -EBUSY : remap_locked(shared, fd, start, end);
+	pthread_mutex_unlock(&in_place_lock);
+	return r;
 }
 
 static uint8_t *
@@ -187,6 +238,7 @@ shared_new(uint8_t *address, size_t size, struct iokit_shared **ret_shared)
 {
 	adxi_cleanup(shared_freep) struct iokit_shared *shared = calloc(1, sizeof *shared);
 	size_t page = page_size();
+	struct stat stat;
 	int fd, r = 0;
 
 	if (!shared)
@@ -199,9 +251,10 @@ shared_new(uint8_t *address, size_t size, struct iokit_shared **ret_shared)
 	fd = memfd_create(MEMFD_NAME, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return -errno;
-	if (ftruncate(fd, (off_t)shared->view_size) < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+	if (fstat(fd, &stat) < 0 || ftruncate(fd, (off_t)shared->view_size) < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
 		r = -errno;
 	if (r == 0) {
+		shared->inode = stat.st_ino;
 		shared->view = mmap(NULL, shared->view_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 		if (shared->view == MAP_FAILED) {
 			shared->view = NULL;
@@ -256,14 +309,6 @@ sync_shared(struct iokit_shared *shared)
 			}
 		}
 	}
-}
-
-/* Whether the memfd's pages are still where they were put: the client may have unmapped them. */
-static bool
-is_in_place(const struct iokit_shared *shared)
-{
-	return !shared->remapped ||
-	       area_of((uintptr_t)shared->remapped, (uintptr_t)shared->remapped + shared->remapped_size) == AREA_OURS;
 }
 
 static void

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <dispatch/dispatch.h>
 
@@ -186,6 +187,48 @@ output_before_callback(void)
 	return kIOReturnSuccess;
 }
 
+static bool
+is_written(void *context)
+{
+	const volatile uint8_t *bytes = context;
+
+	return bytes[8191] == CONFORMANCE_BYTE(8191);
+}
+
+/* Pages that were shared before, and are no more, are shared again. */
+static kern_return_t
+pages_again(void)
+{
+	enum { N = 20, SIZE = 8192 };
+	uint8_t *bytes =
+		mmap(NULL, N * SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	io_connect_t other = connection_open(DRIVER, kTypeNormal);
+	const uint64_t n_written = SIZE;
+	size_t size = SIZE;
+	pthread_t thread;
+
+	assert_true(bytes != MAP_FAILED);
+	assert_int_equal(pthread_create(&thread, NULL, no_work, NULL), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	for (unsigned i = 0; i < N; i++)
+		assert_int_equal(IOConnectCallMethod(other, kWriteOutput, &n_written, 1, NULL, 0,
+						     NULL, NULL, bytes + i * SIZE, &size),
+				 kIOReturnSuccess);
+	memset(bytes, 0, N * SIZE);
+	assert_int_equal(
+		IOConnectCallStructMethod(connection_shared(), kKeepOutput, NULL, 0, bytes, &size),
+		kIOReturnSuccess);
+	assert_int_equal(call1(connection_shared(), kWriteKept, SIZE), kIOReturnSuccess);
+	assert_true(wait_until(is_written, bytes));
+	assert_int_equal(IOServiceClose(other), kIOReturnSuccess);
+	for (unsigned i = 0; i < SIZE; i++)
+		assert_int_equal(bytes[i], CONFORMANCE_BYTE(i));
+	for (unsigned i = SIZE; i < N * SIZE; i++)
+		assert_int_equal(bytes[i], 0);
+	assert_int_equal(munmap(bytes, N * SIZE), 0);
+	return kIOReturnSuccess;
+}
+
 /* ---- receivers ---- */
 
 static void
@@ -298,6 +341,7 @@ const struct situation async_rows[] = {
 	{ "the port is destroyed before", port_destroyed, kIOReturnSuccess },
 	{ "a large output is there when the callback runs", output_before_callback,
 	  kIOReturnSuccess },
+	{ "pages shared again, written later, with threads", pages_again, kIOReturnSuccess },
 	{ "a run loop receives", run_loop, kIOReturnSuccess },
 	{ "a dispatch queue receives", dispatch_queue, kIOReturnSuccess },
 	{ "each port gets its own", ports_apart, kIOReturnSuccess },
