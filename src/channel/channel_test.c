@@ -617,8 +617,9 @@ edge_worker_run(void *context)
 	return NULL;
 }
 
-/* More than the ring holds, again and again, from a thread that then does nothing: what is queued goes when there is room. A wake for
- * room that came while one thread had the role, and met the other, was once lost. */
+/* More than the ring holds, again and again, from a thread that then does nothing: what is queued
+ * goes when there is room. A wake for room that came while one thread had the role, and met the
+ * other, was once lost. */
 static void
 test_bursts(void **state)
 {
