@@ -15,17 +15,6 @@
 #include "base/cleanup.h"
 #include "dext/dext.h"
 
-/* Where headers, interfaces and libraries are when nothing in the environment says otherwise (set by meson). */
-#ifndef INSTALLED_INCLUDE
-#define INSTALLED_INCLUDE "/usr/include/ambidext"
-#endif
-#ifndef INSTALLED_INTERFACES
-#define INSTALLED_INTERFACES "/usr/share/ambidext/interfaces"
-#endif
-#ifndef INSTALLED_LIBRARY
-#define INSTALLED_LIBRARY "/usr/lib/ambidext"
-#endif
-
 enum kind { KIND_IIG, KIND_C, KIND_CPP, KIND_GLUE, KIND_PLIST, KIND_OTHER };
 
 struct strings {
@@ -39,6 +28,7 @@ struct build {
 	struct strings flags;         /* the user's */
 	struct plist_variables variables;
 	char *plist, *output, *work;  /* owned */
+	char headers[PATH_MAX], libraries[PATH_MAX]; /* the installed ones; empty: none are */
 	bool keep, verbose, is_cpp;
 	unsigned jobs;
 	struct { pid_t pid; char *what; } running[64];
@@ -287,7 +277,7 @@ run_iig(struct build *build, const char *source)
 	struct strings command = { 0 };
 	char *stem = stem_of(source), *what = NULL, installed[PATH_MAX];
 
-	(void)addf(&command, "%s", own_program("AMBIDEXT_IIG", "iig", installed, sizeof installed));
+	(void)addf(&command, "%s", own_program("AMBIDEXT_IIG", "iig", installed));
 	(void)addf(&command, "--def");
 	(void)addf(&command, "%s", source);
 	(void)addf(&command, "--header");
@@ -296,8 +286,8 @@ run_iig(struct build *build, const char *source)
 	(void)addf(&command, "%s/%s.iig.cpp", build->work, stem);
 	for (size_t i = 0; i < build->include.n; i++)
 		(void)addf(&command, "-I%s", build->include.each[i]);
-	add_path_list(&command, "-I", from_environment("AMBIDEXT_INTERFACES", INSTALLED_INTERFACES));
-	add_path_list(&command, "-I", from_environment("AMBIDEXT_INCLUDE", INSTALLED_INCLUDE));
+	add_path_list(&command, "-I", from_environment("AMBIDEXT_INTERFACES", build->headers));
+	add_path_list(&command, "-I", from_environment("AMBIDEXT_INCLUDE", build->headers));
 	if (asprintf(&what, "iig %s", source) > 0)
 		start(build, &command, what);
 	free(what);
@@ -325,7 +315,7 @@ compile(struct build *build, const char *source, const char *object, bool cpp)
 	(void)addf(&command, "-I%s", build->work);
 	for (size_t i = 0; i < build->include.n; i++)
 		(void)addf(&command, "-I%s", build->include.each[i]);
-	add_path_list(&command, "-isystem", from_environment("AMBIDEXT_INCLUDE", INSTALLED_INCLUDE));
+	add_path_list(&command, "-isystem", from_environment("AMBIDEXT_INCLUDE", build->headers));
 	for (size_t i = 0; i < build->flags.n; i++)
 		(void)addf(&command, "%s", build->flags.each[i]);
 	(void)addf(&command, "-c");
@@ -343,7 +333,7 @@ static void
 link_all(struct build *build, const struct strings *objects, const char *executable)
 {
 	struct strings command = { 0 };
-	const char *libraries = from_environment("AMBIDEXT_LIBRARY", INSTALLED_LIBRARY);
+	const char *libraries = from_environment("AMBIDEXT_LIBRARY", build->libraries);
 
 	(void)addf(&command, "%s", compiler(build->is_cpp));
 	for (size_t i = 0; i < objects->n; i++)
@@ -601,6 +591,14 @@ parse(struct build *build, int argc, char **argv)
 static int
 check(struct build *build)
 {
+	if (!installed_path(INCLUDE_FROM_DEXT, build->headers))
+		build->headers[0] = '\0';
+	if (!installed_path(LIBRARY_FROM_DEXT, build->libraries))
+		build->libraries[0] = '\0';
+	if (!*from_environment("AMBIDEXT_INCLUDE", build->headers) || !*from_environment("AMBIDEXT_LIBRARY", build->libraries))
+		return fail("build", "Ambidext's headers and libraries were not installed with this program, and AMBIDEXT_INCLUDE, "
+				     "AMBIDEXT_INTERFACES and AMBIDEXT_LIBRARY do not name them; in a source tree start with "
+				     "./run exec dext build");
 	if (build->sources.n == 0)
 		return fail("build", "there is no .iig, .c or .cpp file in what was named");
 	if (!build->plist)

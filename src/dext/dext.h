@@ -5,6 +5,7 @@
 /** @file dext/dext.h
  *  @brief The command-line tool: one file a command, one table. */
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -43,11 +44,10 @@ int usage_of(const char *command, const char *problem);
 /** Sentence for a daemon's answer: its name, and what it means when there is no dextd. Borrowed. */
 const char *answer_text(kern_return_t answer);
 
-/**
- * A program of ours: $@p variable if it is set, else the one at @p from_self as seen from this program's folder, else its name, for
- * $PATH. @return @p path or borrowed
- */
-const char *own_program(const char *variable, const char *from_self, char *path, size_t size);
+/** What was installed with this program, at @p from_self as seen from its folder. @return @p path, or NULL: it is not there */
+const char *installed_path(const char *from_self, char path[static PATH_MAX]);
+/** A program of ours: $@p variable if it is set, else the installed one, else its name, for $PATH. @return @p path or borrowed */
+const char *own_program(const char *variable, const char *from_self, char path[static PATH_MAX]);
 
 /* plist.c: an Info.plist with Xcode's variables. */
 

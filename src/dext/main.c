@@ -81,21 +81,28 @@ progress(const char *fmt, ...)
 }
 
 const char *
-own_program(const char *variable, const char *from_self, char *path, size_t size)
+installed_path(const char *from_self, char path[static PATH_MAX])
+{
+	char self[PATH_MAX], joined[2 * PATH_MAX];
+	ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+
+	if (length <= 0)
+		return NULL;
+	self[length] = '\0';
+	*strrchr(self, '/') = '\0';
+	(void)snprintf(joined, sizeof joined, "%s/%s", *from_self == '/' ? "" : self, from_self);
+	return realpath(joined, path);
+}
+
+const char *
+own_program(const char *variable, const char *from_self, char path[static PATH_MAX])
 {
 	const char *named = getenv(variable), *slash = strrchr(from_self, '/');
-	char self[PATH_MAX];
-	ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
 
 	if (named && *named)
 		return named;
-	if (length > 0) {
-		self[length] = '\0';
-		*strrchr(self, '/') = '\0';
-		int written = snprintf(path, size, "%s/%s", self, from_self);
-		if (written > 0 && (size_t)written < size && access(path, X_OK) == 0)
-			return path;
-	}
+	if (installed_path(from_self, path) && access(path, X_OK) == 0)
+		return path;
 	return slash ? slash + 1 : from_self;
 }
 

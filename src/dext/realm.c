@@ -65,7 +65,7 @@ start_dextd(struct realm *realm)
 		close(ready[0]);
 		(void)setpgid(0, 0); /* a terminal's interrupt is for the command; dextd is ended below */
 		(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
-		const char *arguments[] = { own_program("AMBIDEXT_DEXTD", DEXTD_FROM_DEXT, installed, sizeof installed),
+		const char *arguments[] = { own_program("AMBIDEXT_DEXTD", DEXTD_FROM_DEXT, installed),
 					    "--realm", realm->dir, "--ready-fd", ready_number, NULL, NULL, NULL, NULL };
 		size_t n = 5;
 		if (realm->verbose)

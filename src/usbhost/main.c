@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -113,6 +114,22 @@ usage(FILE *to)
 		      "model:models=DIR:DIR        where NAME.so is looked for\n");
 }
 
+/* Simulated devices that were installed with this program. */
+static void
+find_models(void)
+{
+	char self[PATH_MAX], path[2 * PATH_MAX];
+	ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+
+	if (length <= 0)
+		return;
+	self[length] = '\0';
+	*strrchr(self, '/') = '\0';
+	(void)snprintf(path, sizeof path, "%s/%s", *MODELS_FROM_USBHOST == '/' ? "" : self, MODELS_FROM_USBHOST);
+	if (access(path, R_OK | X_OK) == 0)
+		(void)setenv("AMBIDEXT_MODELS", path, 0);
+}
+
 /* One that does not start is told; the others go on. */
 static unsigned
 open_backends(char *const *specs, unsigned n)
@@ -142,6 +159,7 @@ serve(char *const *specs, unsigned n)
 				      "run dextd --host %s, or dext realm run\n", program_invocation_name);
 		return 2;
 	}
+	find_models();
 	nub_setup();
 	usbhost_init(&host, &nub_publisher, NULL);
 	r = adxi_host_start(&host_ops, NULL);
