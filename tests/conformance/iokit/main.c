@@ -44,6 +44,8 @@ main(int argc, char **argv)
 		(void)connection_open(DRIVER, kTypeNormal);
 		return raise(SIGKILL);
 	}
+	if (!driver_is_there())
+		return 1; /* every row would wait for it */
 	for (unsigned i = 0; i < N_ROWS(tables); i++)
 		if (is_chosen(tables[i].name, tables[i].on_demand, argc, argv))
 			n_failed += tables[i].rows ? situations_run(tables[i].name, tables[i].rows,

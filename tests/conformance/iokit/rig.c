@@ -180,6 +180,19 @@ service_copy(const char *name)
 	return lookup.service;
 }
 
+bool
+driver_is_there(void)
+{
+	struct lookup lookup = { .name = DRIVER };
+	bool there = wait_until(is_there, &lookup);
+
+	if (there)
+		(void)IOObjectRelease(lookup.service);
+	else
+		log_show();
+	return there;
+}
+
 io_connect_t
 connection_open(const char *name, uint32_t type)
 {

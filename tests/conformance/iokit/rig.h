@@ -49,6 +49,8 @@ int situations_run(const char *name, const struct situation *rows, unsigned n_ro
 
 /** +1; waits until it is there. Fails the test without one. */
 io_service_t service_copy(const char *name);
+/** Whether DRIVER comes up; what the realm says is printed if not. */
+bool driver_is_there(void);
 /** A connection of @p type to @p name. */
 io_connect_t connection_open(const char *name, uint32_t type);
 /** One connection of kTypeNormal to DRIVER for all rows that leave it whole. Borrowed. */
