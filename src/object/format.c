@@ -11,7 +11,15 @@
 
 enum { SPEC_MAX = 32, UUID_SIZE = 16 };
 
-enum length { LENGTH_INT, LENGTH_CHAR, LENGTH_SHORT, LENGTH_LONG, LENGTH_LONG_LONG, LENGTH_SIZE, LENGTH_LONG_DOUBLE };
+enum length {
+	LENGTH_INT,
+	LENGTH_CHAR,
+	LENGTH_SHORT,
+	LENGTH_LONG,
+	LENGTH_LONG_LONG,
+	LENGTH_SIZE,
+	LENGTH_LONG_DOUBLE
+};
 
 /* One conversion: "%-*.3ld" is flags "-", width from the arguments, precision 3, long, 'd'. */
 struct spec {
@@ -19,11 +27,11 @@ struct spec {
 	size_t len;
 	const char *annotation; /* "{public,uuid_t}" in the format, or NULL; borrowed */
 	size_t annotation_len;
-	int precision;          /* -1: none */
+	int precision; /* -1: none */
 	int stars[2];
 	unsigned n_stars;
 	enum length length;
-	char conversion;     /* 0: the format ended or is too long */
+	char conversion; /* 0: the format ended or is too long */
 };
 
 static void
@@ -57,9 +65,9 @@ parse_length(const char *at, struct spec *spec)
 		const char *text;
 		enum length length;
 	} lengths[] = {
-		{ "hh", LENGTH_CHAR }, { "h", LENGTH_SHORT }, { "ll", LENGTH_LONG_LONG },
+		{ "hh", LENGTH_CHAR }, { "h", LENGTH_SHORT },     { "ll", LENGTH_LONG_LONG },
 		{ "l", LENGTH_LONG },  { "q", LENGTH_LONG_LONG }, { "j", LENGTH_LONG_LONG },
-		{ "z", LENGTH_SIZE },  { "t", LENGTH_SIZE },	  { "L", LENGTH_LONG_DOUBLE },
+		{ "z", LENGTH_SIZE },  { "t", LENGTH_SIZE },      { "L", LENGTH_LONG_DOUBLE },
 	};
 	size_t i, n;
 
@@ -162,7 +170,9 @@ put_bytes(struct adxi_buf *buf, const struct spec *spec, const uint8_t *bytes)
 		return adxi_buf_append_string(buf, "(null)");
 	if (is_uuid && size == UUID_SIZE) {
 		for (i = 0; i < size; i++)
-			(void)adxi_buf_printf(buf, i == 4 || i == 6 || i == 8 || i == 10 ? "-%02X" : "%02X", bytes[i]);
+			(void)adxi_buf_printf(
+				buf, i == 4 || i == 6 || i == 8 || i == 10 ? "-%02X" : "%02X",
+				bytes[i]);
 		return adxi_buf_error(buf);
 	}
 	(void)adxi_buf_append_byte(buf, '<');
@@ -195,8 +205,9 @@ put(struct adxi_buf *buf, const struct spec *spec, int error, va_list *arguments
 	case '@':
 		return put_object(buf, va_arg(*arguments, const void *));
 	case 's':
-		return spec->length == LENGTH_INT ? put_text(buf, spec, va_arg(*arguments, const char *))
-						  : 1;
+		return spec->length == LENGTH_INT
+			       ? put_text(buf, spec, va_arg(*arguments, const char *))
+			       : 1;
 	case 'm':
 		return adxi_buf_append_string(buf, strerror(error));
 	case 'P':

@@ -29,7 +29,8 @@ os_log_create(const char *subsystem, const char *category)
 {
 	struct os_log_s *log = calloc(1, sizeof(*log));
 
-	if (!log || asprintf(&log->prefix, "[%s:%s] ", subsystem ? subsystem : "", category ? category : "") < 0) {
+	if (!log || asprintf(&log->prefix, "[%s:%s] ", subsystem ? subsystem : "",
+			     category ? category : "") < 0) {
 		free(log);
 		return &nameless; /* a log without its name is better than none */
 	}
@@ -70,12 +71,14 @@ adxi_oslog_write(const char *prefix, const char *format, va_list ap)
 	if (length > ADXI_LOGLINE_MAX - 1)
 		length = ADXI_LOGLINE_MAX - 1;
 	for (size_t i = 0; i < length; i++)
-		if (line.data[i] == '\n' || line.data[i] == '\r' || line.data[i] == ADXI_LOGLINE_RULE)
+		if (line.data[i] == '\n' || line.data[i] == '\r' ||
+		    line.data[i] == ADXI_LOGLINE_RULE)
 			line.data[i] = ' ';
 	line.len = length;
 	adxi_buf_append_byte(&line, '\n');
 	if (!adxi_buf_error(&line))
-		(void)!write(STDERR_FILENO, line.data, line.len); /* nobody to tell when the log is gone */
+		(void)!write(STDERR_FILENO, line.data,
+			     line.len); /* nobody to tell when the log is gone */
 	adxi_buf_done(&line);
 	errno = error;
 	return (int)length;
@@ -87,7 +90,9 @@ adx_os_log(os_log_t log, os_log_type_t type, const char *file, int line, const c
 	static const struct {
 		os_log_type_t type;
 		const char *word;
-	} words[] = { { OS_LOG_TYPE_ERROR, "error: " }, { OS_LOG_TYPE_FAULT, "fault: " }, { OS_LOG_TYPE_DEBUG, "debug: " } };
+	} words[] = { { OS_LOG_TYPE_ERROR, "error: " },
+		      { OS_LOG_TYPE_FAULT, "fault: " },
+		      { OS_LOG_TYPE_DEBUG, "debug: " } };
 	struct adxi_buf prefix = { 0 };
 	va_list ap;
 

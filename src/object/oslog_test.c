@@ -35,11 +35,13 @@ expect(const char *wanted, const char *format, ...)
 static void
 test_annotations(void **state)
 {
-	static const uint8_t uuid[16] = { 0x12, 0x34, 0x56, 0x78, 0x9a, 0xbc, 0xde, 0xf0, 1, 2, 3, 4, 5, 6, 7, 8 };
+	static const uint8_t uuid[16] = { 0x12, 0x34, 0x56, 0x78, 0x9a, 0xbc, 0xde, 0xf0,
+					  1,    2,    3,    4,    5,    6,    7,    8 };
 
 	expect("a secret b", "a %{private}s b", "secret");
 	expect("shown 7", "%{public}s %{public}d", "shown", 7);
-	expect("    right|left    |abc", "%{public}9s|%{public}-8s|%{private}.3s", "right", "left", "abcdef");
+	expect("    right|left    |abc", "%{public}9s|%{public}-8s|%{private}.3s", "right", "left",
+	       "abcdef");
 	expect("true NO", "%{bool}d %{public,BOOL}d", 1, 0);
 	expect("[2: No such file or directory]", "%{darwin.errno}d", ENOENT);
 	expect("12345678-9ABC-DEF0-0102-030405060708", "%{public,uuid_t}.16P", uuid);
@@ -51,7 +53,8 @@ test_annotations(void **state)
 static void
 test_conversions(void **state)
 {
-	expect("-1 18446744073709551615 ff 0x10", "%hhd %llu %zx %#lx", -1, UINT64_MAX, (size_t)255, 16L);
+	expect("-1 18446744073709551615 ff 0x10", "%hhd %llu %zx %#lx", -1, UINT64_MAX, (size_t)255,
+	       16L);
 	expect("1.50 00042 'c'", "%.2f %05d '%c'", 1.5, 42, 'c');
 	expect("(null) 3", "%s %d", (char *)NULL, 3);
 	errno = EACCES;
