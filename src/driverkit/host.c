@@ -551,6 +551,8 @@ connect_dextd(int socket, const char *token)
 	return r < 0 ? r : call.r;
 }
 
+static char log_line[ADXI_LOGLINE_MAX]; /* stderr's */
+
 /* One write a line, in the form that dextd takes apart. */
 static void
 tell_dextd(void *context, const char *rule_id, const char *line)
@@ -578,7 +580,8 @@ adxi_host_start(const struct adxi_host_ops *new_ops, void *userdata)
 	ops = new_ops;
 	ops_userdata = userdata;
 	adxi_peers_on_gone(tell_peer_gone);
-	(void)setvbuf(stderr, NULL, _IOLBF, ADXI_LOGLINE_MAX);
+	/* A buffer of its own: stdio would allocate one, perhaps in the handler of a fault in malloc. */
+	(void)setvbuf(stderr, log_line, _IOLBF, sizeof(log_line));
 	adxi_tell_set_sink(tell_dextd, NULL);
 	adxi_fault_install();
 	int r = connect_dextd((int)socket, token);
