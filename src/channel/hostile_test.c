@@ -359,6 +359,14 @@ scribbler_run(void *context)
 	return NULL;
 }
 
+/* Written while the scribbler writes it too. */
+static void
+put_atomically(uint8_t *place, const void *bytes, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		__atomic_store_n(&place[i], ((const uint8_t *)bytes)[i], __ATOMIC_RELAXED);
+}
+
 /* The same from another thread, at any moment of the victim's work. */
 static void
 test_concurrent_scribble(void **state)
@@ -389,8 +397,8 @@ test_concurrent_scribble(void **state)
 			uint8_t *place;
 
 			if (ring_reserve(&hostile.tx, header.size, &place) == 0) {
-				memcpy(place, &header, sizeof(header));
-				memcpy(place + sizeof(header), &body, sizeof(body));
+				put_atomically(place, &header, sizeof(header));
+				put_atomically(place + sizeof(header), &body, sizeof(body));
 				(void)ring_publish(&hostile.tx);
 			}
 			while (ring_peek(&hostile.rx, &taken, &at) == 1)
