@@ -237,6 +237,7 @@ IONotificationPortGetRunLoopSource(IONotificationPortRef notify)
 struct receiver {
 	pthread_t thread;
 	int stop_fd;                       /* owned eventfd: the thread's end */
+	int epoll_fd;                      /* owned: the port's descriptor (0) and stop_fd (1) */
 	struct IONotificationPort *port;   /* owned reference */
 	dispatch_queue_t queue;            /* owned reference */
 };
@@ -247,19 +248,28 @@ dispatch_on_queue(void *context)
 	(void)adx_notification_port_dispatch(context);
 }
 
+static void
+receiver_free(struct receiver *receiver)
+{
+	if (receiver->epoll_fd >= 0)
+		close(receiver->epoll_fd);
+	if (receiver->stop_fd >= 0)
+		close(receiver->stop_fd);
+	dispatch_release(receiver->queue);
+	iokit_put(&receiver->port->object);
+	free(receiver);
+}
+
 static void *
 receiver_main(void *context)
 {
 	struct receiver *receiver = context;
-	int fd = epoll_create1(EPOLL_CLOEXEC);
-	struct epoll_event port = { .events = EPOLLIN, .data.u32 = 0 }, stop = { .events = EPOLLIN, .data.u32 = 1 };
-	bool stopped = fd < 0 ||
-		epoll_ctl(fd, EPOLL_CTL_ADD, adx_notification_port_get_fd(receiver->port), &port) < 0 ||
-		epoll_ctl(fd, EPOLL_CTL_ADD, receiver->stop_fd, &stop) < 0;
+	bool stopped = false;
+	uint64_t one;
 
 	while (!stopped) {
 		struct epoll_event events[2];
-		int n = epoll_wait(fd, events, 2, -1);
+		int n = epoll_wait(receiver->epoll_fd, events, 2, -1);
 		for (int i = 0; i < n; i++)
 			if (events[i].data.u32 == 1)
 				stopped = true;
@@ -267,33 +277,30 @@ receiver_main(void *context)
 		if (!stopped && n > 0)
 			dispatch_sync_f(receiver->queue, receiver->port, dispatch_on_queue);
 	}
-	if (fd >= 0)
-		close(fd);
-	close(receiver->stop_fd);
-	dispatch_release(receiver->queue);
-	iokit_put(&receiver->port->object);
-	free(receiver);
+	(void)!read(receiver->stop_fd, &one, sizeof one); /* who wrote it is past its last use of the record */
+	receiver_free(receiver);
 	return NULL;
 }
 
 static struct receiver *
 receiver_start(struct IONotificationPort *port, dispatch_queue_t queue)
 {
+	struct epoll_event from_port = { .events = EPOLLIN, .data.u32 = 0 }, stop = { .events = EPOLLIN, .data.u32 = 1 };
 	struct receiver *receiver = calloc(1, sizeof *receiver);
 
 	if (!receiver)
 		return NULL;
+	receiver->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	receiver->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	receiver->port = port;
 	receiver->queue = queue;
 	iokit_ref(&port->object);
 	dispatch_retain(queue);
-	if (receiver->stop_fd < 0 || pthread_create(&receiver->thread, NULL, receiver_main, receiver) != 0) {
-		if (receiver->stop_fd >= 0)
-			close(receiver->stop_fd);
-		dispatch_release(queue);
-		iokit_put(&port->object);
-		free(receiver);
+	if (receiver->epoll_fd < 0 || receiver->stop_fd < 0 ||
+	    epoll_ctl(receiver->epoll_fd, EPOLL_CTL_ADD, adx_notification_port_get_fd(port), &from_port) < 0 ||
+	    epoll_ctl(receiver->epoll_fd, EPOLL_CTL_ADD, receiver->stop_fd, &stop) < 0 ||
+	    pthread_create(&receiver->thread, NULL, receiver_main, receiver) != 0) {
+		receiver_free(receiver);
 		return NULL;
 	}
 	pthread_detach(receiver->thread);
