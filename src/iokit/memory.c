@@ -105,9 +105,9 @@ area_of(uintptr_t start, uintptr_t end, ino_t inode)
 
 /* ---- sharing in place ---- */
 
-/* Whole pages, with what lies beside the buffer: allocators' own bytes, which AddressSanitizer lets nobody read. The
+/* Whole pages, with what lies beside the buffer: allocators' own bytes, which sanitizers let nobody read. The
  * words are volatile because a call of memcpy would be checked. */
-__attribute__((no_sanitize("address"))) static void
+__attribute__((no_sanitize("address", "thread"))) static void
 copy_pages(void *to, const void *from, size_t size)
 {
 	const volatile unsigned long *source = from;
