@@ -9,8 +9,8 @@ gadgets()
     modprobe dummy_hcd is_super_speed=1 num="$1"
 }
 
-# gadget NAME PORT PRODUCT_ID SPEED FUNCTION: plugs in 1d6b:PRODUCT_ID. SPEED as in max_speed of configfs;
-# FUNCTION as in functions/, "SourceSink.0" and so on
+# gadget NAME PORT PRODUCT_ID SPEED FUNCTION [ATTRIBUTE=VALUE]: plugs in 1d6b:PRODUCT_ID. SPEED as in max_speed of configfs;
+# FUNCTION as in functions/, "SourceSink.0" and so on; the attribute is the function's
 gadget()
 {
     local g=/sys/kernel/config/usb_gadget/$1
@@ -23,6 +23,7 @@ gadget()
     echo "$1" >"$g/strings/0x409/product"
     echo "serial-$1" >"$g/strings/0x409/serialnumber"
     mkdir "$g/functions/$5"
+    [ $# -lt 6 ] || echo "${6#*=}" >"$g/functions/$5/${6%%=*}"
     ln -s "$g/functions/$5" "$g/configs/c.1/"
     echo "dummy_udc.$2" >"/run/gadget-$1"
     cat "/run/gadget-$1" >"$g/UDC"
