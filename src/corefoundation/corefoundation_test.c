@@ -92,6 +92,19 @@ test_numbers(void **state)
 	assert_false(CFNumberGetValue(number, kCFNumberSInt8Type, &narrow));
 	CFRelease(number);
 	assert_null(CFNumberCreate(NULL, 99, &wide));
+
+	/* Small numbers of an application have a sign; a driver's, as idVendor and bInterfaceClass, do not. */
+	narrow = -3;
+	number = CFNumberCreate(NULL, kCFNumberSInt8Type, &narrow);
+	assert_true(CFNumberGetValue(number, kCFNumberSInt64Type, &wide));
+	assert_true(wide == -3);
+	CFRelease(number);
+	number = (CFNumberRef)OSNumber_withNumber(0x8087, 16);
+	assert_int_equal(CFNumberGetType(number), kCFNumberSInt32Type);
+	assert_int_equal(CFNumberGetByteSize(number), 4);
+	assert_true(CFNumberGetValue(number, kCFNumberSInt32Type, &back32));
+	assert_int_equal(back32, 0x8087);
+	CFRelease(number);
 	assert_ptr_equal(kCFBooleanTrue, kOSBooleanTrue);
 	assert_true(CFBooleanGetValue(kCFBooleanTrue) && !CFBooleanGetValue(kCFBooleanFalse));
 	assert_int_equal(CFGetTypeID(kCFBooleanTrue), CFBooleanGetTypeID());

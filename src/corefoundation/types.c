@@ -302,7 +302,9 @@ CFNumberCreate(CFAllocatorRef allocator, CFNumberType theType, const void *value
 		return (CFNumberRef)adxi_number_real(real, bits);
 	}
 	memcpy(&value, valuePtr, bits / 8); /* little-endian, as everything here */
-	return (CFNumberRef)OSNumber_withNumber(value, bits);
+	if (bits < 32) /* those have no sign here */
+		value = (uint64_t)(bits == 8 ? (int8_t)value : (int16_t)value);
+	return (CFNumberRef)OSNumber_withNumber(value, bits < 32 ? 32 : bits);
 }
 
 CFNumberType
@@ -312,9 +314,7 @@ CFNumberGetType(CFNumberRef number)
 
 	switch (OSNumber_numberOfBits((const OSNumber *)number)) {
 	case 8:
-		return kCFNumberSInt8Type;
 	case 16:
-		return kCFNumberSInt16Type;
 	case 32:
 		return real ? kCFNumberFloat32Type : kCFNumberSInt32Type;
 	default:
@@ -325,7 +325,9 @@ CFNumberGetType(CFNumberRef number)
 CFIndex
 CFNumberGetByteSize(CFNumberRef number)
 {
-	return (CFIndex)(OSNumber_numberOfBits((const OSNumber *)number) / 8);
+	size_t bits = OSNumber_numberOfBits((const OSNumber *)number);
+
+	return bits < 32 ? 4 : (CFIndex)(bits / 8);
 }
 
 Boolean

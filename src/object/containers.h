@@ -96,7 +96,7 @@ bool adxi_array_contains(const OSArray *array, const void *value);
 const char *adxi_string_text(const void *object);
 /** False: no OSNumber. */
 bool adxi_number_value(const void *object, uint64_t *ret_value);
-/** Sign-extended from the number's own width. */
+/** As an application sees it: numbers of 32 and 64 bits have a sign; those of 8 and 16, which a device's descriptors have, do not. */
 int64_t adxi_number_signed(const OSNumber *number);
 /** Numbers that came through CFNumberCreate() with a floating type. */
 OSNumber *adxi_number_real(double value, unsigned bits);

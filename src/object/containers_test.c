@@ -53,7 +53,7 @@ test_number(void **state)
 	uint64_t value = 1;
 
 	assert_int_equal(OSNumber_unsigned64BitValue(small), 0xff);
-	assert_int_equal(adxi_number_signed(small), -1);
+	assert_int_equal(adxi_number_signed(small), 0xff);
 	assert_int_equal(OSNumber_numberOfBits(small), 8);
 	assert_true(adxi_equal(small, wide));
 	assert_true(adxi_hash(small) == adxi_hash(wide));

@@ -83,16 +83,7 @@ adxi_number_signed(const OSNumber *number)
 
 	if (adxi_number_is_real(number))
 		return (int64_t)value;
-	switch (kind_of(number)) {
-	case 8:
-		return (int8_t)value;
-	case 16:
-		return (int16_t)value;
-	case 32:
-		return (int32_t)value;
-	default:
-		return (int64_t)value;
-	}
+	return kind_of(number) == 64 ? (int64_t)value : (int32_t)value;
 }
 
 double
