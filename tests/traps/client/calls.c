@@ -340,6 +340,12 @@ let_go_on(void *refcon, IOReturn result)
 	second_result = IOConnectCallScalarMethod(second_connection, kCallsContinue, NULL, 0, NULL, NULL);
 }
 
+static void
+nothing(void *context)
+{
+	(void)context;
+}
+
 static kern_return_t
 callback_first(struct rig *rig)
 {
@@ -347,10 +353,12 @@ callback_first(struct rig *rig)
 	uint64_t reference[8] = { 0 };
 
 	second_connection = rig_open(DRIVER);
+	second_result = kIOReturnNotReady;
 	IONotificationPortSetDispatchQueue(rig->port, queue);
 	reference[kIOAsyncCalloutFuncIndex] = (uintptr_t)let_go_on;
 	kern_return_t ret = IOConnectCallAsyncScalarMethod(rig->connection, kCallsCompleteAndWait, wake_port(rig), reference,
 							   kIOAsyncCalloutCount, NULL, 0, NULL, NULL);
+	dispatch_sync_f(queue, NULL, nothing); /* the callback has returned */
 	want(rig, second_result == kIOReturnSuccess, "the second connection's call failed");
 	IOServiceClose(second_connection);
 	IONotificationPortSetDispatchQueue(rig->port, NULL);
