@@ -150,7 +150,7 @@ TransferDriver::completed(IOReturn status, const void *bytes, uint32_t byteCount
 
 	IOLockLock(ivars->lock);
 	counters[kCounterCompleted]++;
-	if (status != kIOReturnSuccess && !ivars->stopProvider)
+	if (status != kIOReturnSuccess)
 		counters[kCounterFailed]++;
 	counters[kCounterBytes] += byteCount;
 	for (uint32_t i = 0; i < byteCount / sizeof(Sample); i++) {

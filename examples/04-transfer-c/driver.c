@@ -143,7 +143,7 @@ driver_completed(TransferDriverC *self, IOReturn status, const void *bytes, uint
 
 	IOLockLock(self->ivars->lock);
 	counters[kCounterCompleted]++;
-	counters[kCounterFailed] += status != kIOReturnSuccess && !self->ivars->stop_provider;
+	counters[kCounterFailed] += status != kIOReturnSuccess;
 	counters[kCounterBytes] += n_bytes;
 	for (uint32_t i = 0; i < n_bytes / sizeof *samples; i++) {
 		uint64_t number = samples[i].number;

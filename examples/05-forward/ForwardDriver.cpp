@@ -144,7 +144,7 @@ IMPL(ForwardDriver, readComplete)
 	auto counters = ivars->counters;
 
 	counters[kCounterCompleted]++;
-	counters[kCounterFailed] += status != kIOReturnSuccess && !ivars->stopProvider;
+	counters[kCounterFailed] += status != kIOReturnSuccess;
 	counters[kCounterBytes] += actualByteCount;
 	for (uint32_t i = 0; i < actualByteCount / sizeof(Sample); i++) {
 		if (samples[i].check != samples[i].number * kCheckFactor) {

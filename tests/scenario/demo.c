@@ -30,7 +30,7 @@ static struct {
 
 /* Of all lives of the driver and of the device. */
 struct totals {
-	uint64_t submitted, completed, bytes, lost, duplicated, damaged, failed;
+	uint64_t submitted, completed, bytes, lost, duplicated, damaged, failed, refused;
 	unsigned n;
 };
 
@@ -203,7 +203,7 @@ totals_of(const char *prefix)
 		const struct { const char *name; uint64_t *value; } fields[] = {
 			{ "submitted=", &totals.submitted }, { "completed=", &totals.completed }, { "bytes=", &totals.bytes },
 			{ "lost=", &totals.lost }, { "duplicated=", &totals.duplicated }, { "damaged=", &totals.damaged },
-			{ "failed=", &totals.failed },
+			{ "failed=", &totals.failed }, { "refused=", &totals.refused },
 		};
 		if (!at)
 			continue;
@@ -271,8 +271,8 @@ main(void)
 
 	struct totals driver = wait_totals("transfers of this driver:", 2), host = wait_totals("transfers of this device:", 2);
 	say("driver: submitted=%" PRIu64 " completed=%" PRIu64 " bytes=%" PRIu64 "; usbhost: submitted=%" PRIu64 " completed=%" PRIu64
-	    " bytes=%" PRIu64 "; ended by unplug: %" PRIu64, driver.submitted, driver.completed, driver.bytes, host.submitted, host.completed,
-	    host.bytes, driver.failed);
+	    " bytes=%" PRIu64 "; unplugs ended %" PRIu64 " and refused %" PRIu64, driver.submitted,
+	    driver.completed, driver.bytes, host.submitted, host.completed, host.bytes, driver.failed, host.refused);
 	(void)IOServiceClose(async);
 	IONotificationPortDestroy(port);
 	bool pass = driver.submitted == driver.completed && host.submitted == host.completed && driver.submitted == host.submitted &&
