@@ -39,6 +39,17 @@ host_queue_refuse(struct host_queue *queue, IOReturn refuse)
 	(void)pthread_mutex_unlock(&queue->lock);
 }
 
+IOReturn
+host_queue_refuses(struct host_queue *queue)
+{
+	IOReturn refuse;
+
+	(void)pthread_mutex_lock(&queue->lock);
+	refuse = queue->refuse;
+	(void)pthread_mutex_unlock(&queue->lock);
+	return refuse;
+}
+
 unsigned
 host_queue_pending(struct host_queue *queue)
 {

@@ -116,6 +116,8 @@ void host_queue_init(struct host_queue *queue, const struct usb_backend_ops *ops
 void host_queue_fini(struct host_queue *queue);
 /** What submit answers from now on; 0: it accepts. A queue that refused with kIOReturnNoDevice stays so. */
 void host_queue_refuse(struct host_queue *queue, IOReturn refuse);
+/** What it was told to answer; a back end may refuse besides. */
+IOReturn host_queue_refuses(struct host_queue *queue);
 /**
  * The caller holds the queue's owner.
  *

@@ -16,9 +16,10 @@ e2e()
         /e2e: driver freed: .*BUSY/ { bad = 1 }
         /transfers of this device:/ { match($0, /submitted=[0-9]+ completed=[0-9]+/)
             split(substr($0, RSTART, RLENGTH), pair, /[ =]/); n += 1; sum += pair[2]; if (pair[2] != pair[4]) bad = 1 }
+        /\[USB007\]/ { bad = 1 } # an unplug is no mistake of the driver
         END { printf "e2e %s: %d transfers of %d plugged devices, each completed once\n", name, sum, n; exit bad || !n }' \
         name="$5" /run/e2e.log && [ "$n_freed" -gt 0 ] || {
-        echo "e2e: a transfer is missing, or no driver was freed:"
+        echo "e2e: a transfer is missing, a rule was told, or no driver was freed:"
         cat /run/e2e.log
         return 1
     }
