@@ -361,6 +361,33 @@ usbhost_close(struct usbhost *host)
 	}
 }
 
+/* The n-th, +1, or NULL. */
+static struct host_device *
+nth_device(struct usbhost *host, unsigned n)
+{
+	struct host_device *device, *found = NULL;
+
+	(void)pthread_mutex_lock(&host->lock);
+	ADXI_LIST_EACH(device, &host->devices, link)
+		if (!found && n-- == 0)
+			found = host_ref(device);
+	(void)pthread_mutex_unlock(&host->lock);
+	return found;
+}
+
+void
+usbhost_give_back(struct usbhost *host)
+{
+	struct host_device *device;
+	unsigned n, i;
+
+	for (n = 0; (device = nth_device(host, n)); n++) {
+		for (i = 0; i < device->n_interfaces; i++)
+			(void)device->ops->unclaim(device->backend, device->interfaces[i]->number); /* or was not claimed */
+		host_unref(device);
+	}
+}
+
 /* +1, or NULL. */
 static struct host_device *
 find_location(struct usbhost *host, uint32_t location)

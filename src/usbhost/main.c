@@ -170,7 +170,10 @@ serve(char *const *specs, unsigned n)
 		return 1;
 	}
 	set_ready();
-	return adxi_host_run();
+	r = adxi_host_run();
+	/* The kernel binds no driver of its own to what a process leaves behind by ending. */
+	usbhost_give_back(&host);
+	return r;
 }
 
 int
