@@ -147,8 +147,8 @@ struct usbhost {
 void usbhost_init(struct usbhost *host, const struct host_nubs *nubs, void *userdata);
 /** "model", "libusb:option,…". 0, or -Exxx with a malloc'd sentence; on success too there may be one. */
 int usbhost_add_backend(struct usbhost *host, const char *spec, char **ret_text);
-/** Every claimed interface goes back to the kernel's driver, at the end of the process: no thread but the
- * back ends' may run. Reads that fly end as cancelled. */
+/** Every claimed interface goes back to the kernel's driver, at the end of the process: what flies ends as
+ * cancelled. Devices may come and go meanwhile; one that is next to another that goes may be missed. */
 void usbhost_give_back(struct usbhost *host);
 /** Every device goes. */
 void usbhost_close(struct usbhost *host);

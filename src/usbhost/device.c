@@ -378,13 +378,16 @@ nth_device(struct usbhost *host, unsigned n)
 void
 usbhost_give_back(struct usbhost *host)
 {
+	struct host_interface *interface;
 	struct host_device *device;
 	unsigned n, i;
 
 	for (n = 0; (device = nth_device(host, n)); n++) {
-		for (i = 0; i < device->n_interfaces; i++)
-			(void)device->ops->unclaim(device->backend, device->interfaces[i]->number); /* or was not claimed */
-		host_unref(device);
+		for (i = 0; (interface = host_device_interface(device, i)); i++) {
+			(void)device->ops->unclaim(device->backend, interface->number); /* or was not claimed */
+			(void)host_unref(interface);
+		}
+		(void)host_unref(device);
 	}
 }
 
