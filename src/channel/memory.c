@@ -200,6 +200,36 @@ adxi_memory_create(uint64_t capacity, uint32_t flags, struct adxi_memory **ret_m
 	return 0;
 }
 
+static int
+segment_fill(const struct segment *segment, const uint8_t *bytes, uint64_t size)
+{
+	for (uint64_t at = 0; at < size;) {
+		ssize_t n = pwrite(segment->pages->fd, bytes + at, size - at,
+				   (off_t)(segment->offset + at));
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		at += n > 0 ? (uint64_t)n : 0;
+	}
+	return 0;
+}
+
+int
+adxi_memory_fill(struct adxi_memory *memory, const void *bytes, uint64_t size)
+{
+	const uint8_t *from = bytes;
+	int r = size > adxi_memory_length(memory) ? -EINVAL : 0;
+
+	for (unsigned i = 0; i < memory->n_segments && size > 0 && r == 0; i++) {
+		const struct segment *segment = &memory->segments[i];
+		uint64_t n = segment->length < size ? segment->length : size;
+
+		r = segment_fill(segment, from, n);
+		from += n;
+		size -= n;
+	}
+	return r;
+}
+
 int
 adxi_memory_wrap(int fd, uint64_t offset, uint64_t length, uint32_t flags,
 		 struct adxi_memory **ret_memory)

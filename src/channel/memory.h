@@ -38,6 +38,9 @@ struct adxi_mapping;
 /** New zeroed pages, one segment, length = @p capacity. -EINVAL: capacity 0 or more than a process
  * can map; -ENOMEM, -EMFILE. */
 int adxi_memory_create(uint64_t capacity, uint32_t flags, struct adxi_memory **ret_memory);
+/** Write @p size bytes from @p bytes to the beginning, by the kernel. -EFAULT: they are not all
+ * there; -EINVAL: more than the length. Other threads may read meanwhile. */
+int adxi_memory_fill(struct adxi_memory *memory, const void *bytes, uint64_t size);
 /** Have this process's mappings of the whole memory begin at a multiple of @p alignment, a power of
  * two up to ADXI_MEMORY_MAX_ALIGNMENT; before the first one. -EINVAL. */
 int adxi_memory_align(struct adxi_memory *memory, uint64_t alignment);

@@ -311,7 +311,7 @@ open_begin(struct connection *connection, uint64_t entry_id, uint32_t type,
 	}
 	host = status == kIOReturnSuccess ? server_host(service->server) : NULL;
 	if (status == kIOReturnSuccess && !host)
-		status = MIG_SERVER_DIED;
+		status = kIOReturnOffline; /* its process is on the way out */
 	if (status == kIOReturnSuccess) {
 		opening = calloc(1, sizeof *opening);
 		if (opening && !(opening->info = client_info(connection, info))) {

@@ -15,13 +15,13 @@
 #define LOG_TOPIC "driverkit.create"
 #include "base/log.h"
 
-static _Thread_local uint64_t created_client;
+static _Thread_local struct adxi_created created;
 static _Thread_local bool by_application;
 
-uint64_t *
-adxi_created_client(void)
+struct adxi_created *
+adxi_created(void)
 {
-	return &created_client;
+	return &created;
 }
 
 bool *
@@ -173,10 +173,10 @@ make(IOService *self, const struct recipe *recipe, uint64_t entry_id, IOService 
 		return ret;
 	if (adxi_process_add(entry_id, service) < 0)
 		ret = kIOReturnNoMemory;
-	else if (OSMetaClassIsKindOf(recipe->meta, &IOUserClient_Class))
-		created_client = entry_id; /* it is started when NewUserClient has returned */
-	else
-		ret = start(service, self);
+	created.entry_id = entry_id;
+	created.is_client = OSMetaClassIsKindOf(recipe->meta, &IOUserClient_Class);
+	if (ret == kIOReturnSuccess && !created.is_client)
+		ret = start(service, self); /* a user client's when NewUserClient has returned */
 	if (ret != kIOReturnSuccess) {
 		OSRelease((OS_OBJECT *)service);
 		return ret;

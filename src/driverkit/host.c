@@ -280,10 +280,11 @@ client_job_run(struct adxi_job *job)
 	struct client_job *new = adxi_container_of(job, struct client_job, job);
 	IOService *service = adxi_process_find(new->entry_id);
 	kern_return_t ret = kIOReturnOffline;
+	struct adxi_created *created = adxi_created();
 	IOUserClient *client = NULL;
 	uint64_t client_id = 0;
 
-	*adxi_created_client() = 0;
+	*created = (struct adxi_created){ 0 };
 	if (service)
 		ret = adxi_service_state(service) == SERVICE_STARTED
 			      ? IOService_NewUserClient(service, new->type, &client)
@@ -291,11 +292,16 @@ client_job_run(struct adxi_job *job)
 	log_debug("NewUserClient(%u) of 0x%llx: 0x%08x, %s", new->type,
 		  (unsigned long long)new->entry_id, (unsigned)ret,
 		  client ? ((OS_OBJECT *)client)->meta->name : "no client");
+	/* The stub's check of classes refused what was made; macOS has a code of its own for it. */
+	if (ret == kIOReturnBadArgument && created->entry_id && !created->is_client) {
+		created->is_client = true;
+		ret = kIOReturnUnsupported;
+	}
 	if (ret == kIOReturnSuccess && client)
 		ret = start_client(client, service, new->entitlements, &client_id);
 	/* What Create() made and nobody got would stay in the registry for ever. */
-	if (ret != kIOReturnSuccess && *adxi_created_client() && adxi_process_server())
-		(void)ADXServer_Terminate(adxi_process_server(), *adxi_created_client(), 0);
+	if (ret != kIOReturnSuccess && created->is_client && adxi_process_server())
+		(void)ADXServer_Terminate(adxi_process_server(), created->entry_id, 0);
 	ADXHost_NewUserClient_Reply(new->reply, ret, ret == kIOReturnSuccess ? client_id : 0);
 	OSRelease((OS_OBJECT *)client);
 	OSRelease((OS_OBJECT *)service);

@@ -64,8 +64,12 @@ struct adxi_observation *adxi_observe_end(struct adxi_observation *observation);
 
 /* ---- create.c ---- */
 
-/** Entry of the user client that Create() made last in this thread since this was set to 0. */
-uint64_t *adxi_created_client(void);
+struct adxi_created {
+	uint64_t entry_id; /* 0: nothing */
+	bool is_client;    /* an IOUserClient */
+};
+/** What Create() made last in this thread since this was zeroed. */
+struct adxi_created *adxi_created(void);
 /** Names of @p meta and its supers up to IOService, nearest first; +1; NULL: no memory. */
 OSArray *adxi_class_names(const struct OSMetaClass *meta);
 /** Whether what runs in this thread was asked for by an application (ADXHost::SetProperties). */

@@ -202,10 +202,11 @@ test_create(void **state)
 	assert_int_equal(fake.terminated[0], 502);
 	OSRelease((OS_OBJECT *)adxi_process_take(502));
 
-	*adxi_created_client() = 0;
+	*adxi_created() = (struct adxi_created){ 0 };
 	assert_int_equal(ProbeService_Create(service, (IOService *)service, "Client", &child),
 			 kIOReturnSuccess);
-	assert_int_equal(*adxi_created_client(), 503); /* a client's Start comes later */
+	assert_int_equal(adxi_created()->entry_id, 503);
+	assert_true(adxi_created()->is_client); /* a client's Start comes later */
 	assert_int_equal(adxi_service_state(child), SERVICE_NEW);
 	OSRelease((OS_OBJECT *)adxi_process_take(503));
 	OSSafeReleaseNULL(child);

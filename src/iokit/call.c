@@ -83,6 +83,14 @@ give_variable(const struct call *call, OSData *data)
 	return kIOReturnSuccess;
 }
 
+static void
+tell_of_memory(const struct call *call, kern_return_t ret, const char *name, const void *address, size_t size, const char *access)
+{
+	if (ret == MACH_SEND_INVALID_MEMORY)
+		(void)adxi_tell(ADXI_RULE_CLI002, "selector %u: this process may not %s all of the %zu bytes of %s at %p", call->selector,
+				access, size, name, address);
+}
+
 static kern_return_t
 make_call(struct iokit_connection *connection, const struct call *call, OS_OBJECT *completion)
 {
@@ -97,14 +105,18 @@ make_call(struct iokit_connection *connection, const struct call *call, OS_OBJEC
 	OSData *variable = NULL;
 	kern_return_t ret = kIOReturnSuccess;
 
-	if (call->input_struct_size > MAX_INLINE)
+	if (call->input_struct_size > MAX_INLINE) {
 		ret = iokit_memory_snapshot(call->input_struct, call->input_struct_size, &input_memory);
+		tell_of_memory(call, ret, "inputStruct", call->input_struct, call->input_struct_size, "read");
+	}
 	if (offered == VAR_OUTPUT && call->output_struct_size)
 		maximum = kIOUserClientVariableStructureSize;
-	else if (offered > MAX_INLINE)
-		ret = ret ? ret : iokit_memory_share(connection, call->output_struct, offered, &shared, &output_memory);
-	else
+	else if (offered <= MAX_INLINE)
 		n_inline = (uint32_t)offered;
+	else if (ret == kIOReturnSuccess) {
+		ret = iokit_memory_share(connection, call->output_struct, offered, true, &shared, &output_memory);
+		tell_of_memory(call, ret, "outputStruct", call->output_struct, offered, "read and write");
+	}
 	if (output_memory)
 		n_inline = 1; /* comes back when the driver keeps the memory */
 	if (ret == kIOReturnSuccess)

@@ -66,10 +66,10 @@ set_ops(void)
 
 /* What the driver does with it is not told. */
 static kern_return_t
-share(struct iokit_connection *connection, void *at, size_t length, IOMemoryDescriptor **ret_memory)
+share(struct iokit_connection *connection, void *at, size_t length, bool write, IOMemoryDescriptor **ret_memory)
 {
 	struct iokit_shared *shared = NULL;
-	kern_return_t ret = iokit_memory_share(connection, at, length, &shared, ret_memory);
+	kern_return_t ret = iokit_memory_share(connection, at, length, write, &shared, ret_memory);
 
 	if (ret == kIOReturnSuccess)
 		iokit_memory_unshare(connection, shared, true);
@@ -92,10 +92,10 @@ ADXClientMemory_CopyMemory_Impl(ADXClientMemory *self, uint64_t address, uint64_
 	if (!connection || atomic_load(&connection->n_calls) == 0)
 		(void)adxi_tell(ADXI_RULE_T63, "the driver asked for %llu bytes at %#llx of its client, which is not in a call to it",
 				(unsigned long long)length, (unsigned long long)address);
-	else if (!iokit_memory_is_there(at, length))
+	else if (!iokit_memory_is_there(at, length, false))
 		ret = kIOReturnVMError;
 	else if (options & kIOMemoryDisableCopyOnWrite)
-		ret = share(connection, at, length, memory);
+		ret = share(connection, at, length, direction & kIOMemoryDirectionIn, memory);
 	else
 		ret = iokit_memory_copy(at, length, direction | ADXI_MEMORY_COPY_ON_WRITE, memory);
 	pthread_mutex_unlock(&self->ivars->lock);

@@ -49,22 +49,24 @@ void iokit_completion_called(OS_OBJECT *completion, kern_return_t result);
 
 /* ---- memory.c ---- */
 
-/** Snapshot of @p size bytes as a descriptor that the driver may read. +1. */
+/** Snapshot of @p size bytes as a descriptor that the driver may read. +1. MACH_SEND_INVALID_MEMORY: they are not all
+ *  there. */
 kern_return_t iokit_memory_snapshot(const void *bytes, size_t size, IOMemoryDescriptor **ret_memory);
 struct iokit_shared;
 
 /** The caller's own memory at @p address as a descriptor, so that what the driver writes at any later time shows there
- *  (docs/decisions). Registered with the connection until iokit_memory_unshare(). +1.
+ *  (docs/decisions). Registered with the connection until iokit_memory_unshare(). +1. MACH_SEND_INVALID_MEMORY: not all
+ *  of it can be read or, with @p write, written.
  *  @param ret_shared [out] borrowed from the connection; NULL: memory that is registered already, nothing to end */
-kern_return_t iokit_memory_share(struct iokit_connection *connection, void *address, size_t size,
+kern_return_t iokit_memory_share(struct iokit_connection *connection, void *address, size_t size, bool write,
 				 struct iokit_shared **ret_shared, IOMemoryDescriptor **ret_memory);
 /** The call that shared it has returned. @p kept: the driver may write to it later, so it stays for as long as the
  *  connection. NULL @p shared is allowed. */
 void iokit_memory_unshare(struct iokit_connection *connection, struct iokit_shared *shared, bool kept);
-/** A copy of the client's memory at @p address, with ADXI_MEMORY flags. +1. */
+/** A copy of the client's memory at @p address, with ADXI_MEMORY flags. +1. MACH_SEND_INVALID_MEMORY. */
 kern_return_t iokit_memory_copy(const void *address, size_t size, uint32_t flags, IOMemoryDescriptor **ret_memory);
-/** Whether every page of a range can be read (and, unless it is read-only, written) now. */
-bool iokit_memory_is_there(const void *address, size_t size);
+/** Whether every page of a range can be read (and, with @p write, written) now. */
+bool iokit_memory_is_there(const void *address, size_t size, bool write);
 /** Bring what could not be shared in place (edges of pages) up to date: before a call returns and before a callback runs. */
 void iokit_memory_sync(struct iokit_connection *connection);
 void iokit_memory_done(struct iokit_connection *connection);

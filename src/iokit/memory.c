@@ -40,6 +40,7 @@ struct iokit_shared {
 	size_t size;
 	struct adxi_memory *pages;     /* owned reference: all of first_page on */
 	struct adxi_memory *memory;    /* owned reference: the buffer */
+	bool writable;                 /* the client may write all of it, so what the driver wrote can be copied there */
 	bool kept;                     /* the driver may have it still */
 	unsigned n_users;              /* calls under way */
 	uint8_t *view;                 /* owned mapping: the memfd as this process sees it, whole pages */
@@ -233,54 +234,70 @@ round_down(uint8_t *address)
 	return address - (uintptr_t)address % page_size();
 }
 
+/* @p fd: borrowed. */
+static int
+shared_fill(struct iokit_shared *shared, int fd)
+{
+	size_t offset = (size_t)(shared->address - shared->first_page);
+	int duplicate, r;
+	struct stat stat;
+
+	if (fstat(fd, &stat) < 0 || ftruncate(fd, (off_t)shared->view_size) < 0 ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+		return -errno;
+	shared->inode = stat.st_ino;
+	void *view = mmap(NULL, shared->view_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (view == MAP_FAILED)
+		return -ENOMEM;
+	shared->view = view;
+	duplicate = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (duplicate < 0)
+		return -errno;
+	r = adxi_memory_wrap(duplicate, 0, shared->view_size, ADXI_MEMORY_DIRECTIONS, &shared->pages);
+	if (r == 0)
+		r = adxi_memory_sub(shared->pages, ADXI_MEMORY_DIRECTIONS, offset, shared->size, &shared->memory);
+	return r == 0 ? adxi_memory_fill(shared->memory, shared->address, shared->size) : r;
+}
+
+/* Alone in the process: every page in place. Otherwise the whole pages inside the buffer. @p fd: borrowed. */
+static int
+shared_place(struct iokit_shared *shared, int fd)
+{
+	uint8_t *address = shared->address, *end = address + shared->size, *inner = shared->first_page,
+		*inner_end = shared->first_page + shared->view_size;
+	int r = 0;
+
+	if (!__libc_single_threaded) {
+		inner = round_down(address + page_size() - 1);
+		inner_end = round_down(end);
+	}
+	if (remap(shared, fd, inner, inner_end) < 0)
+		inner = inner_end = end; /* all of it is kept up to date by copying */
+	if (inner > address)
+		r = add_edge(shared, 0, (size_t)(inner - address));
+	if (r == 0 && inner_end < end)
+		r = add_edge(shared, (size_t)(inner_end - address), (size_t)(end - inner_end));
+	return r;
+}
+
 static int
 shared_new(uint8_t *address, size_t size, struct iokit_shared **ret_shared)
 {
 	adxi_cleanup(shared_freep) struct iokit_shared *shared = calloc(1, sizeof *shared);
-	size_t page = page_size();
-	struct stat stat;
-	int fd, r = 0;
+	adxi_cleanup(adxi_closep) int fd = -1;
 
 	if (!shared)
 		return -ENOMEM;
 	shared->address = address;
 	shared->size = size;
 	shared->first_page = round_down(address);
-	uint8_t *last = round_down(address + size + page - 1);
-	shared->view_size = (size_t)(last - shared->first_page);
+	shared->view_size = (size_t)(round_down(address + size + page_size() - 1) - shared->first_page);
 	fd = memfd_create(MEMFD_NAME, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return -errno;
-	if (fstat(fd, &stat) < 0 || ftruncate(fd, (off_t)shared->view_size) < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
-		r = -errno;
-	if (r == 0) {
-		shared->inode = stat.st_ino;
-		shared->view = mmap(NULL, shared->view_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-		if (shared->view == MAP_FAILED) {
-			shared->view = NULL;
-			r = -ENOMEM;
-		}
-	}
-	if (r == 0) {
-		memcpy(shared->view + (address - shared->first_page), address, size);
-		/* Alone in the process: every page. Otherwise the whole pages inside the buffer. */
-		bool alone = __libc_single_threaded;
-		uint8_t *inner = alone ? shared->first_page : round_down(address + page - 1);
-		uint8_t *inner_end = alone ? last : round_down(address + size);
-		if (remap(shared, fd, inner, inner_end) < 0)
-			inner = inner_end = address + size; /* all of it is kept up to date by copying */
-		if (inner > address)
-			r = add_edge(shared, 0, (size_t)(inner - address));
-		if (r == 0 && inner_end < address + size)
-			r = add_edge(shared, (size_t)(inner_end - address), (size_t)(address + size - inner_end));
-	}
+	int r = shared_fill(shared, fd);
 	if (r == 0)
-		r = adxi_memory_wrap(TAKE_FD(fd), 0, shared->view_size, ADXI_MEMORY_DIRECTIONS, &shared->pages);
-	if (r == 0)
-		r = adxi_memory_sub(shared->pages, ADXI_MEMORY_DIRECTIONS, (uint64_t)(address - shared->first_page), size,
-				    &shared->memory);
-	if (fd >= 0)
-		close(fd);
+		r = shared_place(shared, fd);
 	if (r < 0)
 		return r;
 	*ret_shared = TAKE(shared);
@@ -290,6 +307,8 @@ shared_new(uint8_t *address, size_t size, struct iokit_shared **ret_shared)
 static kern_return_t
 return_of(int r)
 {
+	if (r == -EFAULT)
+		return MACH_SEND_INVALID_MEMORY;
 	return r == 0 ? kIOReturnSuccess : r == -ENOMEM || r == -EMFILE || r == -ENFILE ? kIOReturnNoMemory : kIOReturnError;
 }
 
@@ -392,8 +411,8 @@ refresh(struct iokit_shared *shared)
 }
 
 static int
-share_locked(struct iokit_connection *connection, uint8_t *address, size_t size, struct iokit_shared **ret_shared,
-	     struct adxi_memory **ret_memory)
+share_locked(struct iokit_connection *connection, uint8_t *address, size_t size, bool write,
+	     struct iokit_shared **ret_shared, struct adxi_memory **ret_memory)
 {
 	struct iokit_shared *shared, *around;
 	int r;
@@ -404,6 +423,8 @@ share_locked(struct iokit_connection *connection, uint8_t *address, size_t size,
 		return adxi_memory_sub(around->pages, ADXI_MEMORY_DIRECTIONS, (uint64_t)(address - around->first_page),
 				       size, ret_memory);
 	}
+	if (write && !(shared && shared->writable) && !iokit_memory_is_there(address, size, true))
+		return -EFAULT;
 	if (shared) {
 		sync_shared(shared);
 		refresh(shared);
@@ -415,21 +436,22 @@ share_locked(struct iokit_connection *connection, uint8_t *address, size_t size,
 	}
 	adxi_list_append(&connection->shared, &shared->link); /* the last used one is the last */
 	shared->n_users++;
+	shared->writable |= write;
 	*ret_shared = shared;
 	*ret_memory = adxi_memory_ref(shared->memory);
 	return 0;
 }
 
 kern_return_t
-iokit_memory_share(struct iokit_connection *connection, void *address, size_t size, struct iokit_shared **ret_shared,
-		   IOMemoryDescriptor **ret_memory)
+iokit_memory_share(struct iokit_connection *connection, void *address, size_t size, bool write,
+		   struct iokit_shared **ret_shared, IOMemoryDescriptor **ret_memory)
 {
 	struct adxi_memory *memory;
 	int r;
 
 	*ret_shared = NULL;
 	pthread_mutex_lock(&connection->lock);
-	r = share_locked(connection, address, size, ret_shared, &memory);
+	r = share_locked(connection, address, size, write, ret_shared, &memory);
 	pthread_mutex_unlock(&connection->lock);
 	if (r < 0)
 		return return_of(r);
@@ -463,11 +485,10 @@ iokit_memory_sync(struct iokit_connection *connection)
 	pthread_mutex_unlock(&connection->lock);
 }
 
-/* Pages that are there but may not be read would kill the copy. */
 bool
-iokit_memory_is_there(const void *address, size_t size)
+iokit_memory_is_there(const void *address, size_t size, bool write)
 {
-	uintptr_t at = (uintptr_t)address, end = at + size;
+	uintptr_t at = (uintptr_t)address, end = size > UINTPTR_MAX - at ? UINTPTR_MAX : at + size;
 	FILE *maps = fopen("/proc/self/maps", "re");
 	char line[512];
 
@@ -476,7 +497,7 @@ iokit_memory_is_there(const void *address, size_t size)
 		char permissions[5];
 		if (sscanf(line, "%lx-%lx %4s", &from, &to, permissions) != 3 || to <= at)
 			continue;
-		if (from > at || permissions[0] != 'r')
+		if (from > at || permissions[0] != 'r' || (write && permissions[1] != 'w'))
 			break;
 		at = to;
 	}
@@ -489,15 +510,12 @@ kern_return_t
 iokit_memory_copy(const void *address, size_t size, uint32_t flags, IOMemoryDescriptor **ret_memory)
 {
 	struct adxi_memory *memory = NULL, *given = NULL;
-	void *copy;
 	int r = adxi_memory_create(size, ADXI_MEMORY_DIRECTIONS, &memory);
 
 	if (r == 0)
-		r = adxi_memory_address(memory, &copy);
-	if (r == 0) {
-		memcpy(copy, address, size);
+		r = adxi_memory_fill(memory, address, size);
+	if (r == 0)
 		r = adxi_memory_sub(memory, flags, 0, size, &given);
-	}
 	if (r == 0) {
 		*ret_memory = adxi_memory_object(given);
 		r = *ret_memory ? 0 : -ENOMEM;

@@ -407,6 +407,95 @@ segments_32(void)
 	return ret;
 }
 
+/* ---- structures of external methods ---- */
+
+#define LARGE (2 * PAGE)
+
+/* Two pages, of which the second one has @p protection, or is not there. */
+static uint8_t *
+pages_get(int protection)
+{
+	uint8_t *pages = mmap(NULL, LARGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			      0);
+
+	assert_ptr_not_equal(pages, MAP_FAILED);
+	if (protection < 0)
+		assert_int_equal(munmap(pages + PAGE, PAGE), 0);
+	else
+		assert_int_equal(mprotect(pages + PAGE, PAGE, protection), 0);
+	return pages;
+}
+
+static kern_return_t
+give(int protection)
+{
+	uint8_t *pages = pages_get(protection);
+	kern_return_t ret = IOConnectCallStructMethod(connection_shared(), kCheckAnyCompletion, pages,
+						      LARGE, NULL, NULL);
+
+	assert_int_equal(munmap(pages, LARGE), 0);
+	return ret;
+}
+
+static kern_return_t
+take(int protection)
+{
+	uint8_t *pages = pages_get(protection);
+	size_t size = LARGE;
+	kern_return_t ret = IOConnectCallStructMethod(connection_shared(), kCheckAnyCompletion, NULL, 0,
+						      pages, &size);
+
+	assert_int_equal(size, LARGE);
+	assert_int_equal(munmap(pages, LARGE), 0);
+	return ret;
+}
+
+static kern_return_t
+input_half(void)
+{
+	return give(-1);
+}
+
+static kern_return_t
+input_unreadable(void)
+{
+	return give(PROT_NONE);
+}
+
+static kern_return_t
+input_const(void)
+{
+	return give(PROT_READ);
+}
+
+static kern_return_t
+input_wild(void)
+{
+	return IOConnectCallStructMethod(connection_shared(), kCheckNothing,
+					 (const void *)(UINTPTR_MAX - PAGE), LARGE, NULL, NULL);
+}
+
+static kern_return_t
+output_half(void)
+{
+	return take(-1);
+}
+
+static kern_return_t
+output_const(void)
+{
+	return take(PROT_READ);
+}
+
+static kern_return_t
+output_wild(void)
+{
+	size_t size = LARGE;
+
+	return IOConnectCallStructMethod(connection_shared(), kCheckAnyCompletion, NULL, 0,
+					 (void *)(UINTPTR_MAX - PAGE), &size);
+}
+
 static kern_return_t
 segments_33(void)
 {
@@ -450,6 +539,19 @@ const struct situation memory_rows[] = {
 	{ "the driver writes to its client's memory", driver_writes, kIOReturnSuccess },
 	{ "the driver writes to it after the call", driver_writes_later, kIOReturnSuccess },
 	{ "memory that is not there", unmapped, kIOReturnVMError },
+	{ "a large input that ends too early", input_half, MACH_SEND_INVALID_MEMORY, "CLI002",
+	  "may not read all of the 8192 bytes of inputStruct", SAID_BY_CLIENT },
+	{ "a large input that cannot be read", input_unreadable, MACH_SEND_INVALID_MEMORY,
+	  "CLI002", NULL, SAID_BY_CLIENT },
+	{ "a large input that can only be read", input_const, kIOReturnSuccess },
+	{ "a large input at no address", input_wild, MACH_SEND_INVALID_MEMORY, "CLI002", NULL,
+	  SAID_BY_CLIENT },
+	{ "a large output that ends too early", output_half, MACH_SEND_INVALID_MEMORY, "CLI002",
+	  "may not read and write all of the 8192 bytes of outputStruct", SAID_BY_CLIENT },
+	{ "a large output that can only be read", output_const, MACH_SEND_INVALID_MEMORY, "CLI002",
+	  NULL, SAID_BY_CLIENT },
+	{ "a large output at no address", output_wild, MACH_SEND_INVALID_MEMORY, "CLI002", NULL,
+	  SAID_BY_CLIENT },
 	{ "no direction", no_direction, BAD },
 	{ "an unknown option", unknown_option, BAD },
 	{ "32 segments", segments_32, kIOReturnSuccess },

@@ -142,8 +142,9 @@ opened(void)
 		CFStringRef creator = IORegistryEntryCreateCFProperty(
 			client, CFSTR(kIOUserClientCreatorKey), NULL, 0);
 
-		/* Others are no user clients: what kTypePlain made. */
+		/* What kTypePlain made went with its refusal, the nub of kPublish may be there. */
 		assert_int_equal(creator != NULL, IOObjectConformsTo(client, "IOUserClient"));
+		assert_false(IOObjectConformsTo(client, "ConformancePlain"));
 		if (creator) {
 			assert_true(CFStringGetCString(creator, text, sizeof text,
 						       kCFStringEncodingUTF8));
@@ -156,6 +157,60 @@ opened(void)
 	assert_int_equal(IOObjectRelease(children), kIOReturnSuccess);
 	assert_int_equal(IOObjectRelease(service), kIOReturnSuccess);
 	return IOServiceClose(connection);
+}
+
+static io_service_t
+slow_copy(void)
+{
+	io_service_t found = IO_OBJECT_NULL;
+	io_iterator_t entries;
+	io_service_t entry;
+	io_name_t name;
+
+	assert_int_equal(IORegistryCreateIterator(kIOMainPortDefault, kIOServicePlane,
+						  kIORegistryIterateRecursively, &entries),
+			 kIOReturnSuccess);
+	while ((entry = IOIteratorNext(entries))) {
+		assert_int_equal(IORegistryEntryGetName(entry, name), kIOReturnSuccess);
+		if (!strcmp(name, SLOW))
+			found = entry;
+		else
+			assert_int_equal(IOObjectRelease(entry), kIOReturnSuccess);
+	}
+	assert_int_equal(IOObjectRelease(entries), kIOReturnSuccess);
+	return found;
+}
+
+static bool
+is_there(void *context)
+{
+	return (*(io_service_t *)context = slow_copy()) != IO_OBJECT_NULL;
+}
+
+static bool
+is_gone(void *context)
+{
+	io_service_t service = slow_copy();
+
+	if (service)
+		assert_int_equal(IOObjectRelease(service), kIOReturnSuccess);
+	return !service;
+}
+
+/* It is in the registry and its Start takes a while yet; then it fails. */
+static kern_return_t
+starting(void)
+{
+	io_service_t service = IO_OBJECT_NULL;
+	io_connect_t connection;
+	kern_return_t ret;
+
+	assert_int_equal(call0(connection_shared(), kPublish), kIOReturnSuccess);
+	assert_true(wait_until(is_there, &service));
+	ret = IOServiceOpen(service, mach_task_self(), kTypeNormal, &connection);
+	assert_int_equal(IOObjectRelease(service), kIOReturnSuccess);
+	assert_true(wait_until(is_gone, NULL));
+	return ret;
 }
 
 static kern_return_t
@@ -172,7 +227,7 @@ const struct situation open_rows[] = {
 	{ "the driver's own code", refused, FAILURE },
 	{ "success without a user client", none, kIOReturnError, "T61",
 	  "NewUserClient returned success and no client", SAID_BY_DRIVER },
-	{ "success with a service that is no user client", plain, kIOReturnBadArgument, "T43",
+	{ "success with a service that is no user client", plain, kIOReturnUnsupported, "T43",
 	  "userClient is of class ConformancePlain, expected IOUserClient", SAID_BY_DRIVER },
 	{ "the user client's Start fails", start_fails, FAILURE },
 	{ "a driver without NewUserClient", bare, kIOReturnError },
@@ -180,6 +235,7 @@ const struct situation open_rows[] = {
 	{ "a connection", a_connection, kIOReturnBadArgument },
 	{ "another task", another_task, kIOReturnBadArgument },
 	{ "nowhere to put the connection", nowhere, kIOReturnBadArgument },
+	{ "a service whose Start has not returned", starting, kIOReturnNotReady },
 	{ "a service without a driver", no_server, kIOReturnUnsupported },
 	{ "Start runs before, the registry has who opened it", opened, kIOReturnSuccess },
 	{ "a queue for external methods", own_queue, kIOReturnSuccess },

@@ -21,6 +21,7 @@
 #define DRIVER          "ConformanceDriver"
 #define MORTAL          "ConformanceMortal"
 #define BARE            "ConformanceBare"
+#define SLOW            "ConformanceSlow"
 #define GUARDED         "ConformanceGuarded"
 #define FAILURE         ((kern_return_t)CONFORMANCE_FAILURE)
 #define BYTES_UNTOUCHED 0xee

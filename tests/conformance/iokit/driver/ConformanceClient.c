@@ -438,6 +438,15 @@ METHOD(do_terminate)
 	return ConformanceClient_Terminate(SELF, 0);
 }
 
+METHOD(do_publish)
+{
+	IOService *driver = ConformanceClient_GetProvider(SELF), *nub = NULL;
+	kern_return_t ret = IOService_Create(driver, driver, "NubProperties", &nub);
+
+	OSSafeReleaseNULL(nub);
+	return ret;
+}
+
 #define ANY kIOUserClientVariableStructureSize
 /* A row that checks nothing; what follows in it overrides. */
 #define ROW(f, ...)                                                                                \
@@ -486,6 +495,7 @@ static const IOUserClientMethodDispatch methods[kMethodCount] = {
 	[kCounts] = ROW(do_counts, .checkScalarOutputCount = 4),
 	[kAbort] = ROW(do_abort),
 	[kTerminate] = ROW(do_terminate),
+	[kPublish] = ROW(do_publish),
 };
 #pragma GCC diagnostic pop
 

@@ -26,6 +26,23 @@ ConformanceBare_Start_Impl(ConformanceBare *self, IOService *provider)
 }
 
 kern_return_t
+ConformanceNub_Start_Impl(ConformanceNub *self, IOService *provider)
+{
+	kern_return_t ret = ConformanceNub_Start_super(self, provider);
+
+	return ret == kIOReturnSuccess ? ConformanceNub_RegisterService(self) : ret;
+}
+
+kern_return_t
+ConformanceSlow_Start_Impl(ConformanceSlow *self, IOService *provider)
+{
+	kern_return_t ret = ConformanceSlow_Start_super(self, provider);
+
+	IOSleep(500);
+	return ret == kIOReturnSuccess ? (kern_return_t)CONFORMANCE_FAILURE : ret;
+}
+
+kern_return_t
 ConformanceDriver_NewUserClient_Impl(ConformanceDriver *self, uint32_t type,
 				     IOUserClient **userClient)
 {

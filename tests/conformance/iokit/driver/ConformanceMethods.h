@@ -88,6 +88,7 @@ enum {
 	kCounts,    /* out 0: user clients started, 1: stopped, 2: freed, 3: there are */
 	kAbort,     /* the process ends in the call */
 	kTerminate, /* the user client terminates itself */
+	kPublish,   /* a ConformanceNub, for which there is a driver whose Start takes half a second */
 	kMethodCount,
 };
 
