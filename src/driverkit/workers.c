@@ -113,9 +113,10 @@ static void
 run_job(struct adxi_job *job)
 {
 	pthread_mutex_lock(&lock);
-	if (running &&
-	    n_waiting == 0) /* somebody has to receive while this thread runs a driver's code */
-		spawn_locked();
+	/* Somebody has to receive while this thread runs a driver's code, and to take what else is
+	 * ready: two pushes may have woken this thread alone. */
+	if (running && (n_waiting == 0 || !adxi_list_is_empty(&ready)))
+		wake_locked();
 	pthread_mutex_unlock(&lock);
 	job->run(job);
 }
