@@ -201,10 +201,10 @@ adxi_memory_create(uint64_t capacity, uint32_t flags, struct adxi_memory **ret_m
 }
 
 static int
-segment_fill(const struct segment *segment, const uint8_t *bytes, uint64_t size)
+segment_fill(const struct segment *segment, uintptr_t bytes, uint64_t size)
 {
 	for (uint64_t at = 0; at < size;) {
-		ssize_t n = pwrite(segment->pages->fd, bytes + at, size - at,
+		ssize_t n = pwrite(segment->pages->fd, (const void *)(bytes + at), size - at,
 				   (off_t)(segment->offset + at));
 		if (n < 0 && errno != EINTR)
 			return -errno;
@@ -216,7 +216,7 @@ segment_fill(const struct segment *segment, const uint8_t *bytes, uint64_t size)
 int
 adxi_memory_fill(struct adxi_memory *memory, const void *bytes, uint64_t size)
 {
-	const uint8_t *from = bytes;
+	uintptr_t from = (uintptr_t)bytes; /* no pointer until the kernel has said so */
 	int r = size > adxi_memory_length(memory) ? -EINVAL : 0;
 
 	for (unsigned i = 0; i < memory->n_segments && size > 0 && r == 0; i++) {
