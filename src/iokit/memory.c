@@ -417,6 +417,8 @@ share_locked(struct iokit_connection *connection, uint8_t *address, size_t size,
 	struct iokit_shared *shared, *around;
 	int r;
 
+	if (size > UINTPTR_MAX - (uintptr_t)address - page_size())
+		return -EFAULT;
 	find_locked(connection, address, size, &shared, &around);
 	if (!shared && around) {
 		*ret_shared = NULL;
