@@ -171,7 +171,9 @@ call_invoke(struct OSRemote *remote, const struct OSCall *args, struct OSMessage
 		return send_status(r);
 	(void)adxi_channel_ref(ch);
 	header.transaction = call.transaction;
-	r = send_message(ch, &header, args->spans, args->n_spans, args->objects, args->n_objects, SEND_WAIT);
+	r = send_message(ch, &header, args->spans, args->n_spans, args->objects, args->n_objects,
+			 channel_is_polled(ch) ? SEND_QUIET : SEND_WAIT);
+	call.waiter.owes_wake = r == 1;
 	if (r < 0 && call_withdraw(ch, &call)) {
 		call.status = send_status(r);
 	} else {

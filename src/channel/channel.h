@@ -7,7 +7,7 @@
  * @brief A connection between two processes: messages, objects by capability, descriptors, liveness.
  *
  *   socket (seqpacket): liveness (HUP), descriptors, bootstrap      memory (memfd, sealed): a ring each way
- *   wake[2] (pipe): one a direction; the sender writes it only when the receiver said that it sleeps
+ *   bells (pipes): some a direction; the sender writes one only when the receiver said that it sleeps on them
  *
  * States: OPEN --close()--> CLOSED        OPEN --peer gone, protocol error--> DEAD --close()--> CLOSED
  * DEAD: every pending call ends with MIG_SERVER_DIED, every right that the peer held is given up
@@ -41,22 +41,29 @@
 
 struct adxi_channel;
 
+#define ADXI_MAX_BELLS 4u
+/** Bells of a process that has threads bound to processors (a driver, a host): one a processor up to ADXI_MAX_BELLS. Others
+ *  have one. */
+unsigned adxi_bells(void);
+/** Which of a receiver's @p n_bells a thread on this processor rings. A hint: the thread may move. */
+unsigned adxi_bell_here(unsigned n_bells);
+
 /* One end before it is opened: what an introduction passes. All descriptors owned, CLOEXEC; -1 when taken. */
 struct adxi_endpoint {
 	int socket;
 	int memory;
-	int wake_receive; /* I sleep on it */
-	int wake_send;    /* I write it */
-	uint32_t side;    /* 0 or 1: which ring is mine to send */
+	int wake_receive[ADXI_MAX_BELLS]; /* I sleep on them; the first n_receive */
+	int wake_send[ADXI_MAX_BELLS];    /* I write them; the first n_send */
+	unsigned n_receive, n_send;       /* 1 to ADXI_MAX_BELLS */
+	uint32_t side;                    /* 0 or 1: which ring is mine to send */
 };
 
-#define ADXI_ENDPOINT_FDS 4u
-
-/** Make both ends of a new connection: memfd sealed against resizing, wake pipes, socket pair. 0, -ENOMEM, -EMFILE. */
-int adxi_endpoint_pair(struct adxi_endpoint ret_ends[2]);
+/** Make both ends of a new connection: memfd sealed against resizing, bells, socket pair. @p n_bells: for each end to sleep on.
+ *  0, -ENOMEM, -EMFILE. */
+int adxi_endpoint_pair(const unsigned n_bells[2], struct adxi_endpoint ret_ends[2]);
 /** Close what is still owned. Any state, also zeroed-with--1. */
 void adxi_endpoint_done(struct adxi_endpoint *endpoint);
-#define ADXI_ENDPOINT_NONE ((struct adxi_endpoint){ .socket = -1, .memory = -1, .wake_receive = -1, .wake_send = -1 })
+#define ADXI_ENDPOINT_NONE ((struct adxi_endpoint){ .socket = -1, .memory = -1 })
 
 /** Bootstrap over a connected SOCK_SEQPACKET socket (dextd's listening socket): the server makes the region and sends
  *  it, the client receives and checks seals, size and version. The socket becomes the channel's. Server: does not
@@ -99,11 +106,27 @@ struct adxi_channel *adxi_channel_ref(struct adxi_channel *channel);
 struct adxi_channel *adxi_channel_unref(struct adxi_channel *channel);
 
 /**
- * Descriptor to poll for POLLIN: something may be there, or the peer died. Borrowed; an epoll instance over the wake
- * pipe and the socket, so it can be added to another epoll, a poll() or a run loop. Level-triggered: every dispatch leaves the
- * peer's sender told that this side sleeps, and the descriptor readable if something is left.
+ * Descriptor to poll for POLLIN: something may be there, or the peer died. Borrowed; an epoll instance over the bells
+ * and the socket, made at the first call, so it can be added to another epoll, a poll() or a run loop. Level-triggered: every
+ * dispatch leaves the peer's sender told that this side sleeps, and the descriptor readable if something is left. -errno.
  */
 int adxi_channel_fd(struct adxi_channel *channel);
+/* For a receiver whose threads are bound to processors: */
+/** The channel's bells, one a group of threads, and its socket, each to be polled edge-triggered (borrowed; bells for EPOLLIN, the
+ *  socket for its hang-up alone). From now on bells are not read, but by adxi_channel_rung(). @return how many bells */
+unsigned adxi_channel_take_edges(struct adxi_channel *channel, int ret_bells[ADXI_MAX_BELLS], int *ret_socket);
+/** An edge of that bell came; dispatch next. */
+void adxi_channel_rung(struct adxi_channel *channel, unsigned bell);
+/** The socket's edge came; dispatch next. */
+void adxi_channel_hung_up(struct adxi_channel *channel);
+/** Tell the peer's callers that a thread of group @p bell watches the ring, so that they neither wake nor sleep at once. False: another
+ *  one does, or AMBIDEXT_SPIN=off. */
+bool adxi_channel_set_polled(struct adxi_channel *channel, unsigned bell);
+void adxi_channel_end_polled(struct adxi_channel *channel);
+/** Calls that came so far. */
+uint64_t adxi_channel_requests(const struct adxi_channel *channel);
+/** Watch the ring without the role until @p until_ns. True: something is there; dispatch. */
+bool adxi_channel_spin(struct adxi_channel *channel, uint64_t until_ns);
 /**
  * Receive what is there: replies go to their callers, requests to ops->request. At most @p budget messages.
  * Several threads may call it; one works, the others return 0 at once.

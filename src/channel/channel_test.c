@@ -29,7 +29,7 @@ pair_open(struct pair *pair, bool a_threaded)
 {
 	struct adxi_endpoint ends[2];
 
-	assert_int_equal(adxi_endpoint_pair(ends), 0);
+	assert_int_equal(adxi_endpoint_pair(BELLS, ends), 0);
 	end_open(&pair->a, &ends[0], "b", a_threaded);
 	end_open(&pair->b, &ends[1], "a", true);
 }
@@ -406,7 +406,7 @@ test_endpoint_object(void **state)
 	OS_OBJECT *object, *kept, *again = NULL;
 
 	pair_open(&pair, false);
-	assert_int_equal(adxi_endpoint_pair(ends), 0);
+	assert_int_equal(adxi_endpoint_pair(BELLS, ends), 0);
 	object = adxi_endpoint_object(&ends[1]);
 	assert_int_equal(ends[1].socket, -1);
 	assert_int_equal(echo_call(pair.a.peer, ECHO_KEEP, NULL, 0, object, NULL), kIOReturnSuccess);
@@ -476,7 +476,7 @@ test_forwarding(void **state)
 	OS_OBJECT *back = NULL, *proxy;
 
 	pair_open(&pair, true);
-	assert_int_equal(adxi_endpoint_pair(ends), 0);
+	assert_int_equal(adxi_endpoint_pair(BELLS, ends), 0);
 	end_open(&b2, &ends[0], "c", true);
 	end_open(&c, &ends[1], "b", true);
 	mine = echo_new();
@@ -642,7 +642,7 @@ test_bursts(void **state)
 	struct end a, b;
 	uint64_t one = 1;
 
-	assert_int_equal(adxi_endpoint_pair(ends), 0);
+	assert_int_equal(adxi_endpoint_pair(BELLS, ends), 0);
 	end_open(&a, &ends[0], "a", false);
 	end_open(&b, &ends[1], "b", true);
 	workers.channel = a.channel;
@@ -695,7 +695,7 @@ test_drop(void **state)
 	struct echo *door = echo_new();
 	struct end end;
 
-	assert_int_equal(adxi_endpoint_pair(ends), 0);
+	assert_int_equal(adxi_endpoint_pair(BELLS, ends), 0);
 	end_open(&end, &ends[0], "flooder", false);
 	assert_int_equal(adxi_channel_open(&ends[1], "quiet", &ops, NULL, &flooder), 0);
 	adxi_channel_set_door(flooder, echo_object(door));
@@ -722,7 +722,7 @@ test_unusable(void **state)
 	struct adxi_endpoint ends[2];
 	struct adxi_channel *channel = NULL;
 
-	assert_int_equal(adxi_endpoint_pair(ends), 0);
+	assert_int_equal(adxi_endpoint_pair(BELLS, ends), 0);
 	/* Memory that can shrink. */
 	(void)close(ends[0].memory);
 	ends[0].memory = memfd_create("unsealed", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -730,8 +730,8 @@ test_unusable(void **state)
 	assert_int_equal(adxi_channel_open(&ends[0], "test", NULL, NULL, &channel), -EPROTO);
 	assert_int_equal(ends[0].socket, -1);
 	/* A wake that is no pipe. */
-	(void)close(ends[1].wake_send);
-	ends[1].wake_send = dup(ends[1].socket);
+	(void)close(ends[1].wake_send[0]);
+	ends[1].wake_send[0] = dup(ends[1].socket);
 	assert_int_equal(adxi_channel_open(&ends[1], "test", NULL, NULL, &channel), -EPROTO);
 	assert_null(channel);
 	adxi_endpoint_done(&ends[0]);

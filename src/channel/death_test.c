@@ -55,7 +55,7 @@ test_two_processes(void **state)
 	int status;
 	pid_t pid;
 
-	assert_int_equal(adxi_endpoint_pair(ends), 0);
+	assert_int_equal(adxi_endpoint_pair(BELLS, ends), 0);
 	pid = child_serve(ends, &end, false);
 	for (uint64_t i = 0; i < 20000; i++) {
 		uint64_t words[2] = { i, ~i };
@@ -119,7 +119,7 @@ killed(bool threaded)
 	int status;
 	pid_t pid;
 
-	assert_int_equal(adxi_endpoint_pair(ends), 0);
+	assert_int_equal(adxi_endpoint_pair(BELLS, ends), 0);
 	pid = child_serve(ends, &end, threaded);
 	assert_int_equal(echo_call(end.peer, ECHO_KEEP, NULL, 0, echo_object(mine), NULL), kIOReturnSuccess);
 	for (unsigned i = 0; i < N_ASYNC; i++) {
@@ -200,7 +200,7 @@ test_killed_under_load(void **state)
 		int status;
 		pid_t pid;
 
-		assert_int_equal(adxi_endpoint_pair(ends), 0);
+		assert_int_equal(adxi_endpoint_pair(BELLS, ends), 0);
 		pid = child_serve(ends, &end, round % 2);
 		for (unsigned i = 0; i < 4; i++) {
 			call[i].end = &end;
@@ -229,7 +229,7 @@ test_last_words(void **state)
 	int status, n;
 	pid_t pid;
 
-	assert_int_equal(adxi_endpoint_pair(ends), 0);
+	assert_int_equal(adxi_endpoint_pair(BELLS, ends), 0);
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
@@ -260,7 +260,7 @@ test_fork(void **state)
 	int status;
 	pid_t pid;
 
-	assert_int_equal(adxi_endpoint_pair(ends), 0);
+	assert_int_equal(adxi_endpoint_pair(BELLS, ends), 0);
 	end_open(&a, &ends[0], "b", false);
 	end_open(&b, &ends[1], "a", true);
 	pid = fork();
@@ -297,7 +297,7 @@ test_close_in_delivery(void **state)
 	struct echo *door = echo_new();
 	struct end end;
 
-	assert_int_equal(adxi_endpoint_pair(ends), 0);
+	assert_int_equal(adxi_endpoint_pair(BELLS, ends), 0);
 	end_open(&end, &ends[0], "closer", false);
 	assert_int_equal(adxi_channel_open(&ends[1], "caller", &ops, NULL, &channel), 0);
 	adxi_channel_set_door(channel, echo_object(door));

@@ -13,6 +13,7 @@
 #include "base/rules.h"
 #include "channel/packet.h"
 #include "channel/region.h"
+#include "channel/wake.h"
 #include "object/classes.h"
 #include "object/grant.h"
 
@@ -28,8 +29,11 @@ adxi_endpoint_done(struct adxi_endpoint *endpoint)
 {
 	fd_close(&endpoint->socket);
 	fd_close(&endpoint->memory);
-	fd_close(&endpoint->wake_receive);
-	fd_close(&endpoint->wake_send);
+	for (unsigned i = 0; i < endpoint->n_receive; i++)
+		fd_close(&endpoint->wake_receive[i]);
+	for (unsigned i = 0; i < endpoint->n_send; i++)
+		fd_close(&endpoint->wake_send[i]);
+	endpoint->n_receive = endpoint->n_send = 0;
 }
 
 static struct adxi_endpoint
@@ -41,9 +45,22 @@ endpoint_take(struct adxi_endpoint *endpoint)
 	return taken;
 }
 
+static int
+endpoint_bells(unsigned n, struct adxi_endpoint *sleeper, struct adxi_endpoint *waker)
+{
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < n; i++) {
+		r = wake_create(&sleeper->wake_receive[i], &waker->wake_send[i]);
+		if (r == 0)
+			sleeper->n_receive = waker->n_send = i + 1;
+	}
+	return r;
+}
+
 /* Everything but the sockets. */
 static int
-endpoint_pair_memory(struct adxi_endpoint ends[2])
+endpoint_pair_memory(const unsigned n_bells[2], struct adxi_endpoint ends[2])
 {
 	int r;
 
@@ -57,17 +74,15 @@ endpoint_pair_memory(struct adxi_endpoint ends[2])
 	ends[1].memory = fcntl(ends[0].memory, F_DUPFD_CLOEXEC, 0);
 	if (ends[1].memory < 0)
 		return -errno;
-	r = wake_create(&ends[0].wake_receive, &ends[1].wake_send);
-	if (r < 0)
-		return r;
-	return wake_create(&ends[1].wake_receive, &ends[0].wake_send);
+	r = endpoint_bells(n_bells[0], &ends[0], &ends[1]);
+	return r < 0 ? r : endpoint_bells(n_bells[1], &ends[1], &ends[0]);
 }
 
 int
-adxi_endpoint_pair(struct adxi_endpoint ret_ends[2])
+adxi_endpoint_pair(const unsigned n_bells[2], struct adxi_endpoint ret_ends[2])
 {
 	int sockets[2];
-	int r = endpoint_pair_memory(ret_ends);
+	int r = endpoint_pair_memory(n_bells, ret_ends);
 
 	if (r == 0 && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0)
 		r = -errno;
@@ -87,14 +102,15 @@ adxi_endpoint_serve(int socket, struct adxi_endpoint *ret_endpoint)
 	struct adxi_endpoint ends[2];
 	struct wire_welcome welcome = { .magic = WIRE_MAGIC, .version = WIRE_VERSION, .side = 1 };
 	int fds[3];
-	int r = endpoint_pair_memory(ends);
+	static const unsigned n_bells[2] = { 1, 1 };
+	int r = endpoint_pair_memory(n_bells, ends);
 
 	ends[0].socket = socket;
 	if (r < 0)
 		goto out;
 	fds[0] = ends[1].memory;
-	fds[1] = ends[1].wake_receive;
-	fds[2] = ends[1].wake_send;
+	fds[1] = ends[1].wake_receive[0];
+	fds[2] = ends[1].wake_send[0];
 	r = packet_send(socket, &welcome, sizeof(welcome), fds, 3);
 	if (r < 0)
 		goto out;
@@ -129,9 +145,9 @@ adxi_endpoint_connect(int socket, int timeout_ms, struct adxi_endpoint *ret_endp
 	if (n_fds > 0)
 		end.memory = fds[0];
 	if (n_fds > 1)
-		end.wake_receive = fds[1];
+		end.wake_receive[end.n_receive++] = fds[1];
 	if (n_fds > 2)
-		end.wake_send = fds[2];
+		end.wake_send[end.n_send++] = fds[2];
 	end.side = 1;
 	if (r != sizeof(welcome) || n_fds != 3 || welcome.magic != WIRE_MAGIC || welcome.side != 1) {
 		adxi_tell(ADXI_RULE_CHN001, "the server at the other end of the socket sent %d bytes and %d "
@@ -162,6 +178,11 @@ struct ADXEndpoint {
 
 extern struct OSMetaClass ADXEndpoint_Class;
 
+/* What travels besides the descriptors: socket, memory, those to sleep on, those to write. */
+struct endpoint_grant {
+	uint32_t side, n_receive, n_send;
+};
+
 static void
 endpoint_construct(void *self)
 {
@@ -185,13 +206,17 @@ endpoint_grant(OS_OBJECT *self, struct OSGrant *grant)
 
 	if (!atomic_load(&object->present))
 		return -EBADF;
-	memcpy(grant->bytes, &object->endpoint.side, sizeof(object->endpoint.side));
-	grant->n_bytes = sizeof(object->endpoint.side);
-	grant->fds[0] = object->endpoint.socket;
-	grant->fds[1] = object->endpoint.memory;
-	grant->fds[2] = object->endpoint.wake_receive;
-	grant->fds[3] = object->endpoint.wake_send;
-	grant->n_fds = ADXI_ENDPOINT_FDS;
+	const struct adxi_endpoint *end = &object->endpoint;
+	const struct endpoint_grant bytes = { end->side, end->n_receive, end->n_send };
+
+	memcpy(grant->bytes, &bytes, sizeof(bytes));
+	grant->n_bytes = sizeof(bytes);
+	grant->fds[grant->n_fds++] = end->socket;
+	grant->fds[grant->n_fds++] = end->memory;
+	for (unsigned i = 0; i < end->n_receive; i++)
+		grant->fds[grant->n_fds++] = end->wake_receive[i];
+	for (unsigned i = 0; i < end->n_send; i++)
+		grant->fds[grant->n_fds++] = end->wake_send[i];
 	return 0;
 }
 
@@ -200,15 +225,23 @@ endpoint_accept(struct OSGrant *grant, OS_OBJECT **ret)
 {
 	struct adxi_endpoint end = ADXI_ENDPOINT_NONE;
 
-	if (grant->n_bytes != sizeof(end.side) || grant->n_fds != ADXI_ENDPOINT_FDS)
+	struct endpoint_grant bytes;
+	int *fd = grant->fds;
+
+	if (grant->n_bytes != sizeof(bytes))
 		return -EPROTO;
-	memcpy(&end.side, grant->bytes, sizeof(end.side));
-	if (end.side > 1)
+	memcpy(&bytes, grant->bytes, sizeof(bytes));
+	if (bytes.side > 1 || bytes.n_receive < 1 || bytes.n_receive > ADXI_MAX_BELLS || bytes.n_send < 1 ||
+	    bytes.n_send > ADXI_MAX_BELLS || grant->n_fds != 2 + bytes.n_receive + bytes.n_send)
 		return -EPROTO;
-	end.socket = TAKE_FD(grant->fds[0]);
-	end.memory = TAKE_FD(grant->fds[1]);
-	end.wake_receive = TAKE_FD(grant->fds[2]);
-	end.wake_send = TAKE_FD(grant->fds[3]);
+	end.side = bytes.side;
+	end.socket = TAKE_FD(fd[0]);
+	end.memory = TAKE_FD(fd[1]);
+	fd += 2;
+	for (; end.n_receive < bytes.n_receive; fd++)
+		end.wake_receive[end.n_receive++] = TAKE_FD(*fd);
+	for (; end.n_send < bytes.n_send; fd++)
+		end.wake_send[end.n_send++] = TAKE_FD(*fd);
 	*ret = adxi_endpoint_object(&end);
 	return *ret ? 0 : -ENOMEM;
 }

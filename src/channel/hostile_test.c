@@ -18,6 +18,7 @@
 
 #include "channel/packet.h"
 #include "channel/region.h"
+#include "channel/wake.h"
 #include "channel/ring.h"
 
 static uint64_t random_state;
@@ -52,7 +53,7 @@ hostile_open(struct hostile *hostile)
 	struct adxi_endpoint ends[2];
 	const char *why;
 
-	assert_int_equal(adxi_endpoint_pair(ends), 0);
+	assert_int_equal(adxi_endpoint_pair(BELLS, ends), 0);
 	end_open(&hostile->victim, &ends[0], "a hostile peer", false);
 	hostile->end = ends[1];
 	assert_int_equal(region_map(hostile->end.memory, &hostile->region, &why), 0);
@@ -288,14 +289,14 @@ scribble(unsigned seed, unsigned n_steps)
 			break;
 		case 4: { /* descriptors */
 			struct wire_packet packet = { .sequence = below(4), .n_fds = below(3) };
-			int fds[3] = { hostile.end.memory, hostile.end.socket, hostile.end.wake_send };
+			int fds[3] = { hostile.end.memory, hostile.end.socket, hostile.end.wake_send[0] };
 
 			(void)packet_send(hostile.end.socket, &packet, sizeof(packet), fds, 1 + below(3));
 			header.n_fds = (uint8_t)below(4);
 			break;
 		}
 		case 5:
-			wake_write(hostile.end.wake_send);
+			wake_write(hostile.end.wake_send[0]);
 			break;
 		default:
 			break;
@@ -422,7 +423,7 @@ test_stuffed(void **state)
 	uint64_t n = 0;
 
 	hostile_open(&hostile);
-	while (write(hostile.end.wake_receive, "", 1) > 0)
+	while (write(hostile.end.wake_receive[0], "", 1) > 0)
 		;
 	channel = hostile.victim.channel;
 	/* Requests whose answers nobody takes: 16 MiB of them, and the peer is given up. */

@@ -22,6 +22,7 @@
 #include "channel/channel.h"
 #include "channel/ring.h"
 #include "object/remote.h"
+#include "channel/wake.h"
 #include "object/reply.h"
 
 #pragma GCC visibility push(hidden) /* not of libambidext's interface */
@@ -50,6 +51,7 @@ struct waiter {
 	bool wants_room;
 	bool asleep;           /* on wake */
 	bool chosen;           /* was told to take the role */
+	bool owes_wake;        /* its request was published for one who polls; the peer was not woken */
 };
 
 struct call {
@@ -127,7 +129,13 @@ struct adxi_channel {
 	const struct adxi_channel_ops *ops; /* borrowed; may be NULL */
 	void *userdata;
 	unsigned fork_generation;
-	int socket, wake_receive, wake_send, epoll; /* owned */
+	int socket, epoll;                /* owned; epoll: -1 until somebody asks for it */
+	int bells[ADXI_MAX_BELLS];        /* owned; n_bells: this side sleeps on them */
+	int peer_bells[ADXI_MAX_BELLS];   /* owned; n_peer_bells */
+	unsigned n_bells, n_peer_bells;
+	_Atomic bool takes_edges;         /* bells stay unread; adxi_channel_bells() */
+	_Atomic uint32_t n_rung[ADXI_MAX_BELLS];
+	_Atomic uint32_t polls_missed;    /* calls that do not trust the peer's polling yet */
 	int pid;
 	unsigned uid;
 	unsigned side;
@@ -148,8 +156,8 @@ struct adxi_channel {
 	struct call_slot *calls;   /* owned */
 	uint32_t n_calls, calls_free;
 	_Atomic uint32_t n_inbox;
-	_Atomic uint32_t wakes_owed; /* bytes that are or will be in wake_receive */
-	_Atomic bool announced;      /* consumer_sleeps was set since the role last looked */
+	_Atomic uint32_t wakes_owed; /* bytes that are or will be in bells */
+	_Atomic uint32_t announced;  /* what consumer_sleeps was set to since the role last looked */
 	_Atomic bool closed;         /* by this side: nothing is delivered any more */
 
 	pthread_mutex_t tx_lock;
@@ -164,6 +172,7 @@ struct adxi_channel {
 	_Atomic bool told_drop, told_refused;
 	_Atomic uint64_t sent, received, calls_pending, dropped, wakes_sent, wakes_received;
 	_Atomic uint64_t n_queued;
+	_Atomic uint64_t requests; /* received that want a reply */
 };
 
 #define CHANNEL_NO_SLOT UINT32_MAX
@@ -173,19 +182,42 @@ struct adxi_channel {
 void channel_die(struct adxi_channel *channel, int reason);
 /** Reference to a channel that may be ending on another thread, or NULL. */
 struct adxi_channel *channel_try_ref(struct adxi_channel *channel);
-/** Wake whoever polls this side, from this side. */
-void channel_kick(struct adxi_channel *channel);
 bool channel_usable(const struct adxi_channel *channel); /* false in a forked child */
-/** Wake the peer, unless nobody does @p wanted. */
-void channel_wake_peer(struct adxi_channel *channel, bool wanted);
+
+/* role.c */
+/** Wake whoever sleeps for or polls this side, from this side. */
+void channel_kick(struct adxi_channel *channel);
+/** Wake the peer if it sleeps: something was published, or there is room. */
+void channel_wake_peer(struct adxi_channel *channel);
 bool channel_try_role(struct adxi_channel *channel);
 /** Give the role to somebody who waits, or else to whoever polls. */
 void channel_drop_role(struct adxi_channel *channel);
+/** The same. True: something is left that nobody was told of. */
+bool role_leave(struct adxi_channel *channel);
+/** Give it up for the time of a delivery only: those who wait may take it, those who poll are not woken. */
+void role_pause(struct adxi_channel *channel);
+/** Look at bells and socket without sleeping. [role] */
+void role_look(struct adxi_channel *channel);
+/** Wish for a wake. False: something is there already, or room. Without the role @p head is what the role had last. */
+bool role_asleep(struct adxi_channel *channel, uint32_t head, enum wire_sleep how);
+bool role_pass_locked(struct adxi_channel *channel);
+bool inbox_is_ready(struct adxi_channel *channel);
+bool inbox_is_ready_locked(const struct adxi_channel *channel);
 /** Wait until @p waiter is done, receiving for everybody if nobody else does. It is in waiters. */
 void channel_wait(struct adxi_channel *channel, struct waiter *waiter);
 void waiter_init(struct waiter *waiter, bool wants_room);
 /** Room waiters look again: the queue has become shorter. */
 void channel_room(struct adxi_channel *channel);
+
+/* spin.c */
+/** Whether a thread of the peer on another processor watches what this one publishes: a caller may spin for its reply. */
+bool channel_is_polled(struct adxi_channel *channel);
+/** It did not answer in time: the next calls sleep. */
+void channel_distrust_polling(struct adxi_channel *channel);
+/** Watch the ring for as long as a wake would take. [role] */
+bool role_spin(struct adxi_channel *channel);
+
+/* deliver.c */
 /** Run what is in the inbox unless another thread does. */
 void channel_deliver(struct adxi_channel *channel);
 /** Append and remember; [role] */
@@ -247,8 +279,9 @@ OS_OBJECT *table_live_import(struct adxi_channel *channel, struct wire_ref ref, 
 enum send_policy {
 	SEND_WAIT, /* a one-way message that meets the quota waits for room */
 	SEND_DROP, /* the same, but it is dropped */
+	SEND_QUIET, /* as SEND_WAIT, and the peer polls: it is not woken */
 };
-/** 0; -EPIPE dead; -EINVAL an object may not cross (told); -EMSGSIZE; -ENOMEM; -ENOBUFS dropped (told). */
+/** 0; 1: SEND_QUIET, and the caller owes the peer a wake; -EPIPE dead; -EINVAL an object may not cross (told); -EMSGSIZE; -ENOMEM; -ENOBUFS dropped (told). */
 int send_message(struct adxi_channel *channel, struct wire_header *header, const struct OSSpan *spans, uint32_t n_spans,
 		 OS_OBJECT *const *objects, uint32_t n_objects, enum send_policy policy);
 /** RELEASE, FREED. Failures do not matter. */

@@ -249,7 +249,7 @@ test_channel_end(void **state)
 	struct adxi_source *kept;
 	unsigned n_a = 0, n_b = 0;
 
-	assert_int_equal(adxi_endpoint_pair(ends), 0);
+	assert_int_equal(adxi_endpoint_pair((const unsigned[2]){ 1, 1 }, ends), 0);
 	assert_int_equal(adxi_channel_open(&ends[0], "b", &ops, &n_a, &a), 0);
 	assert_int_equal(adxi_channel_open(&ends[1], "a", &ops, &n_b, &b), 0);
 	assert_int_equal(adxi_loop_add_channel(loop, a, &kept), 0);

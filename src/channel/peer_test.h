@@ -18,6 +18,9 @@
 #include "object/classes.h"
 #include "object/remote.h"
 
+/* Bells of both ends: more than one, as drivers have. */
+#define BELLS ((const unsigned[2]){ 2, 1 })
+
 struct echo {
 	struct OSObject super;
 	pthread_mutex_t lock;

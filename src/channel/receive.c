@@ -31,6 +31,14 @@ broken(struct adxi_channel *ch, const char *what)
 	return -EPROTO;
 }
 
+/* The message at the head was copied. [role] */
+static void
+consume(struct adxi_channel *ch)
+{
+	if (ring_consume(&ch->rx))
+		channel_wake_peer(ch);
+}
+
 static void
 fds_close(struct incoming_fds *fds)
 {
@@ -228,7 +236,7 @@ receive_request(struct adxi_channel *ch, const struct wire_header *header, const
 	if (!lost_fds && atomic_load(&ch->incoming_bytes) < CHANNEL_INCOMING)
 		in = incoming_new(ch, header);
 	ring_copy(in ? incoming_payload(in) : refused, body, payload);
-	channel_wake_peer(ch, ring_consume(&ch->rx));
+	consume(ch);
 	if (lost_fds) {
 		/* Which slots they were for cannot be told any more, and so not which rights came. */
 		adxi_tell(ADXI_RULE_CHN008, "descriptors of a message from %s did not fit into this process", ch->name);
@@ -279,7 +287,7 @@ receive_reply(struct adxi_channel *ch, const struct wire_header *header, const u
 	if (r == -EPROTO)
 		return r;
 	if (r == -EMFILE) {
-		channel_wake_peer(ch, ring_consume(&ch->rx));
+		consume(ch);
 		adxi_tell(ADXI_RULE_CHN008, "descriptors of a reply of %s did not fit into this process", ch->name);
 		return r;
 	}
@@ -301,7 +309,7 @@ receive_reply(struct adxi_channel *ch, const struct wire_header *header, const u
 	} else if (header->content_size > 0) {
 		status = kIOReturnIPCError;
 	}
-	channel_wake_peer(ch, ring_consume(&ch->rx));
+	consume(ch);
 
 	/* Only the front is private; the decoder never looks at the content. */
 	r = header->n_objects == 0 && front == 0 ? 0 : objects_decode(ch, header, slots, &fds, objects, &status);
@@ -333,7 +341,7 @@ receive_control(struct adxi_channel *ch, const struct wire_header *header)
 {
 	int r;
 
-	channel_wake_peer(ch, ring_consume(&ch->rx));
+	consume(ch);
 	if (header->size != sizeof(*header) || header->n_objects || header->n_fds || header->content_size)
 		return broken(ch, "a release that is more than one");
 	if (header->kind == WIRE_RELEASE)
@@ -363,6 +371,8 @@ receive_one(struct adxi_channel *ch)
 		return broken(ch, "a message whose counts exceed its size");
 	switch (header.kind) {
 	case WIRE_REQUEST:
+		atomic_fetch_add_explicit(&ch->requests, 1, memory_order_relaxed);
+		/* fall through */
 	case WIRE_ONEWAY:
 		r = receive_request(ch, &header, body);
 		break;

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,7 +14,6 @@
 #endif
 
 #define REGION_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
-#define WAKE_BYTES   4096 /* one page: a wake is a byte, and few are ever unread */
 
 static int
 memory_create(void)
@@ -92,67 +90,4 @@ region_unmap(struct wire_region *region)
 	if (region)
 		(void)munmap(region, WIRE_REGION_SIZE);
 	return NULL;
-}
-
-static int
-pipe_reopen(int fd)
-{
-	char path[32];
-	int again;
-
-	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	again = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
-	return again < 0 ? -errno : again;
-}
-
-int
-wake_create(int *ret_sleeper, int *ret_waker)
-{
-	adxi_cleanup(adxi_closep) int reader = -1;
-	adxi_cleanup(adxi_closep) int writer = -1;
-	adxi_cleanup(adxi_closep) int sleeper = -1;
-	int ends[2], waker;
-
-	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
-		return -errno;
-	reader = ends[0];
-	writer = ends[1];
-	(void)fcntl(reader, F_SETPIPE_SZ, WAKE_BYTES); /* saves memory only */
-	sleeper = pipe_reopen(reader);
-	if (sleeper < 0)
-		return sleeper;
-	waker = pipe_reopen(reader);
-	if (waker < 0)
-		return waker;
-	*ret_sleeper = TAKE_FD(sleeper);
-	*ret_waker = waker;
-	return 0;
-}
-
-int
-wake_check(int fd)
-{
-	struct stat st;
-	int flags = fcntl(fd, F_GETFL);
-
-	if (flags < 0 || (flags & O_ACCMODE) != O_RDWR || !(flags & O_NONBLOCK))
-		return -EPROTO;
-	if (fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode))
-		return -EPROTO;
-	return 0;
-}
-
-void
-wake_write(int fd)
-{
-	/* A full pipe is as good: it is readable. */
-	(void)!write(fd, "", 1);
-}
-
-bool
-wake_read(int fd)
-{
-	char bytes[64];
-
-	return read(fd, bytes, sizeof(bytes)) > 0;
 }

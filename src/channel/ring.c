@@ -67,14 +67,27 @@ ring_reserve(struct ring_tx *ring, uint32_t size, uint8_t **ret_place)
 	return 0;
 }
 
-bool
+void
 ring_publish(struct ring_tx *ring)
 {
 	ring->tail = ring->reserved;
-	/* Both sequentially consistent: see "Waking" in docs/channel.md. */
+	/* Sequentially consistent, as all of "Waking" in docs/channel.md. */
 	atomic_store(&ring->shared->tail, ring->tail);
-	return atomic_load(&ring->shared->consumer_sleeps) != 0 &&
-	       atomic_exchange(&ring->shared->consumer_sleeps, 0) != 0;
+}
+
+enum wire_sleep
+ring_wake_consumer(struct wire_direction *shared)
+{
+	if (atomic_load(&shared->consumer_sleeps) == WIRE_AWAKE)
+		return WIRE_AWAKE;
+	switch (atomic_exchange(&shared->consumer_sleeps, WIRE_AWAKE)) {
+	case WIRE_AWAKE:
+		return WIRE_AWAKE;
+	case WIRE_FUTEX:
+		return WIRE_FUTEX;
+	default:
+		return WIRE_BELLS;
+	}
 }
 
 void

@@ -41,8 +41,10 @@ void ring_rx_init(struct ring_rx *ring, struct wire_region *region, unsigned sid
 
 /** Room for @p size bytes (at most WIRE_MAX), in one piece. 0, -EAGAIN: no room now, -EPROTO. */
 int ring_reserve(struct ring_tx *ring, uint32_t size, uint8_t **ret_place);
-/** Make the reserved record visible. True: the consumer sleeps and must be woken (its word is 0 again). */
-bool ring_publish(struct ring_tx *ring);
+/** Make the reserved record visible. The consumer may sleep: wake it by ring_wake_consumer()'s answer. */
+void ring_publish(struct ring_tx *ring);
+/** How the consumer is to be woken; WIRE_AWAKE: it need not be. Whoever gets another answer must do it. [any] */
+enum wire_sleep ring_wake_consumer(struct wire_direction *shared);
 /** Ask for a wake when the consumer has made room. Try to reserve again after it. */
 void ring_wait_room(struct ring_tx *ring);
 /** Whether that wish still stands: the consumer takes it away before it wakes. [any] */

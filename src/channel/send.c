@@ -320,7 +320,7 @@ queued_free(struct adxi_channel *ch, struct queued *queued)
 	free(queued);
 }
 
-/* [tx] 1: gone, and *wake says whether to wake the peer; 0: no room */
+/* [tx] 1: gone, and *wake is set: the peer may have to be woken; 0: no room */
 static int
 publish_queued(struct adxi_channel *ch, struct queued *queued, bool *wake)
 {
@@ -336,7 +336,8 @@ publish_queued(struct adxi_channel *ch, struct queued *queued, bool *wake)
 		return r == -EAGAIN ? 0 : r;
 	memcpy(place, queued->bytes, queued->size);
 	atomic_fetch_add_explicit(&ch->sent, 1, memory_order_release);
-	*wake |= ring_publish(&ch->tx);
+	ring_publish(&ch->tx);
+	*wake = true;
 	queued_free(ch, queued);
 	return 1;
 }
@@ -374,7 +375,8 @@ send_flush(struct adxi_channel *ch)
 	(void)pthread_mutex_lock(&ch->tx_lock);
 	r = flush_locked(ch, &wake);
 	(void)pthread_mutex_unlock(&ch->tx_lock);
-	channel_wake_peer(ch, wake);
+	if (wake)
+		channel_wake_peer(ch);
 	if (before > CHANNEL_ROOM && atomic_load(&ch->queued_bytes) <= CHANNEL_ROOM)
 		channel_room(ch);
 	return r;
@@ -425,7 +427,7 @@ enqueue_locked(struct adxi_channel *ch, const struct outgoing *out)
 	return 0;
 }
 
-/* [tx] -EAGAIN: a one-way message that must wait; -EPROTO, -EOVERFLOW: the channel ends */
+/* [tx] 1: published; 0: in the queue, *wake: some of that was published; -EAGAIN: a one-way message that must wait; -EPROTO, -EOVERFLOW: the channel ends */
 static int
 send_locked(struct adxi_channel *ch, struct outgoing *out, bool *wake)
 {
@@ -441,8 +443,8 @@ send_locked(struct adxi_channel *ch, struct outgoing *out, bool *wake)
 		if (r == 0) {
 			outgoing_write(out, place);
 			atomic_fetch_add_explicit(&ch->sent, 1, memory_order_release);
-			*wake = ring_publish(&ch->tx);
-			return 0;
+			ring_publish(&ch->tx);
+			return 1;
 		}
 		if (r != -EAGAIN && r != -EPIPE)
 			return r;
@@ -466,7 +468,10 @@ send_outgoing(struct adxi_channel *ch, struct outgoing *out, enum send_policy po
 		(void)pthread_mutex_lock(&ch->tx_lock);
 		r = send_locked(ch, out, &wake);
 		(void)pthread_mutex_unlock(&ch->tx_lock);
-		channel_wake_peer(ch, wake);
+		if (r == 1 && policy == SEND_QUIET)
+			return 1;
+		if (r == 1 || wake)
+			channel_wake_peer(ch);
 		if (r != -EAGAIN)
 			break;
 		if (policy == SEND_DROP || channel_in_delivery(ch)) {
@@ -492,7 +497,7 @@ send_outgoing(struct adxi_channel *ch, struct outgoing *out, enum send_policy po
 		channel_die(ch, -ENOBUFS);
 		return -EPIPE;
 	}
-	return r;
+	return r < 0 ? r : 0;
 }
 
 int
@@ -516,7 +521,7 @@ send_message(struct adxi_channel *ch, struct wire_header *header, const struct O
 		r = send_outgoing(ch, &out, policy);
 	if (r < 0)
 		outgoing_undo(ch, &out);
-	for (unsigned i = 0; r == 0 && out.any_grant && i < out.n_objects; i++) {
+	for (unsigned i = 0; r >= 0 && out.any_grant && i < out.n_objects; i++) {
 		if (out.slots[i].kind == SLOT_GRANT)
 			table_granted(ch, out.slots[i].ref);
 	}

@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #define WIRE_MAGIC     0x4c4e4843444d4241ull /* "ABMDCHNL" */
-#define WIRE_VERSION   1u
+#define WIRE_VERSION   2u
 #define WIRE_RING_SIZE 65536u /* bytes a direction, power of two */
 #define WIRE_PAGE      4096u
 #define WIRE_GRAIN     64u    /* records begin on it */
@@ -25,8 +25,15 @@
 struct wire_direction {
 	_Alignas(64) _Atomic uint32_t tail;            /* producer: bytes put in */
 	_Alignas(64) _Atomic uint32_t head;            /* consumer: bytes taken out */
-	_Alignas(64) _Atomic uint32_t consumer_sleeps; /* 1: consumer wants a wake at the next message */
+	_Alignas(64) _Atomic uint32_t consumer_sleeps; /* enum wire_sleep: how to wake it at the next message */
 	_Alignas(64) _Atomic uint32_t producer_waits;  /* 1: producer wants a wake when there is more room */
+	_Alignas(64) _Atomic uint32_t consumer_polls;  /* 1 + the bell of the thread that watches tail; 0: none */
+};
+
+enum wire_sleep {
+	WIRE_AWAKE, /* somebody will look */
+	WIRE_BELLS, /* nobody receives: write the pipe of the producer's own processor */
+	WIRE_FUTEX, /* one thread receives for all and waits on this word */
 };
 
 struct wire_region {
@@ -100,7 +107,7 @@ struct wire_packet {
 	uint32_t n_fds;
 };
 
-/* Bootstrap (adxi_endpoint_serve): the first packet, with memory, wake_receive, wake_send of the client. */
+/* Bootstrap (adxi_endpoint_serve): the first packet, with memory, wake_receive[0], wake_send[0] of the client. */
 struct wire_welcome {
 	uint64_t magic;
 	uint32_t version;

@@ -77,7 +77,7 @@ introduce(struct opening *opening)
 	OSMetaClassBase *endpoint;
 	IOReturn status;
 
-	if (!host || adxi_endpoint_pair(ends) < 0) {
+	if (!host || adxi_endpoint_pair((const unsigned[2]){ adxi_bells(), 1 }, ends) < 0) {
 		opening_end(opening, host ? kIOReturnNoResources : MIG_SERVER_DIED);
 		return;
 	}

@@ -145,7 +145,8 @@ server_pair_new(struct server *user, const struct server *host, struct adxi_endp
 
 	if (!pair)
 		return -ENOMEM;
-	r = adxi_endpoint_pair(ends);
+	/* A driver and a host: both have workers. */
+	r = adxi_endpoint_pair((const unsigned[2]){ adxi_bells(), adxi_bells() }, ends);
 	if (r < 0) {
 		free(pair);
 		return r;

@@ -49,7 +49,7 @@ setup(void **state)
 	sem_init(&gone, 0, 0);
 	adxi_peers_on_gone(on_gone);
 	assert_int_equal(adxi_workers_start(), 0);
-	assert_int_equal(adxi_endpoint_pair(ends), 0);
+	assert_int_equal(adxi_endpoint_pair((const unsigned[2]){ adxi_bells(), adxi_bells() }, ends), 0);
 	OS_OBJECT *endpoint = adxi_endpoint_object(&ends[0]);
 	assert_int_equal(adxi_peer_add(PEER, endpoint, "peer"), 0);
 	OSRelease(endpoint);

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/* Delivering what was received, in its order, and dispatching. */
+#include "channel/internal.h"
+
+#include <errno.h>
+#include <poll.h>
+
+static _Thread_local struct delivery *deliveries; /* of this thread, innermost first */
+
+bool
+channel_delivers_here(const struct adxi_channel *ch)
+{
+	return ch->delivery && ch->deliverer == (const void *)&deliveries;
+}
+
+bool
+channel_in_delivery(const struct adxi_channel *ch)
+{
+	for (const struct delivery *delivery = deliveries; delivery; delivery = delivery->outer) {
+		if (delivery->channel == ch && !delivery->handed_over)
+			return true;
+	}
+	return false;
+}
+
+unsigned
+channel_depth(void)
+{
+	return deliveries ? deliveries->depth : 0;
+}
+
+struct adxi_channel *
+adxi_channel_current(void)
+{
+	return deliveries ? deliveries->channel : NULL;
+}
+
+void
+channel_put(struct adxi_channel *ch, struct item *item)
+{
+	(void)pthread_mutex_lock(&ch->lock);
+	adxi_list_append(&ch->inbox, &item->link);
+	atomic_fetch_add(&ch->n_inbox, 1);
+	if (ch->delivery && ch->delivery->waiter)
+		(void)pthread_cond_signal(&ch->delivery->waiter->wake);
+	(void)pthread_mutex_unlock(&ch->lock);
+}
+
+void
+channel_deliver(struct adxi_channel *ch)
+{
+	struct delivery delivery = { .channel = ch, .outer = deliveries };
+	struct item *item;
+
+	(void)adxi_channel_ref(ch);
+	delivery.depth = channel_depth() + 1;
+	(void)pthread_mutex_lock(&ch->lock);
+	while (inbox_is_ready_locked(ch)) {
+		item = ADXI_LIST_FIRST(&ch->inbox, struct item, link);
+		adxi_list_remove(&item->link);
+		atomic_fetch_sub(&ch->n_inbox, 1);
+		delivery.below = ch->delivery;
+		delivery.handed_over = false;
+		ch->delivery = &delivery;
+		ch->deliverer = &deliveries;
+		deliveries = &delivery;
+		(void)pthread_mutex_unlock(&ch->lock);
+		item->run(ch, item);
+		(void)pthread_mutex_lock(&ch->lock);
+		deliveries = delivery.outer;
+		if (!delivery.handed_over)
+			ch->delivery = delivery.below;
+	}
+	(void)pthread_mutex_unlock(&ch->lock);
+	(void)adxi_channel_unref(ch);
+}
+
+void
+adxi_channel_hand_over(void)
+{
+	struct delivery *delivery;
+	struct adxi_channel *ch;
+	bool free_role, more;
+	uint32_t head = 0;
+
+	if (!deliveries || deliveries->handed_over)
+		return;
+	ch = deliveries->channel;
+	(void)pthread_mutex_lock(&ch->lock);
+	for (delivery = deliveries; delivery; delivery = delivery->outer) {
+		if (delivery->channel == ch)
+			delivery->handed_over = true;
+	}
+	ch->delivery = NULL;
+	free_role = !ch->receiving;
+	if (free_role) {
+		head = ch->rx.head;
+		if (role_pass_locked(ch))
+			free_role = false;
+	}
+	more = !adxi_list_is_empty(&ch->inbox);
+	(void)pthread_mutex_unlock(&ch->lock);
+	if (free_role && !role_asleep(ch, head, WIRE_BELLS))
+		more = true;
+	if (more)
+		channel_kick(ch);
+}
+
+/* Who polls edge-triggered hears of the peer's end once. If another thread receives at that time and does not look at the
+ * socket, it must at least pass the news on. */
+static bool
+socket_is_hung_up(struct adxi_channel *ch)
+{
+	struct pollfd fd = { .fd = ch->socket, .events = 0 };
+
+	if (poll(&fd, 1, 0) <= 0 || !(fd.revents & (POLLHUP | POLLERR | POLLNVAL)))
+		return false;
+	atomic_store(&ch->hung_up, true);
+	return true;
+}
+
+int
+adxi_channel_dispatch(struct adxi_channel *ch, unsigned budget)
+{
+	bool hung_up, left;
+	int handled = 0;
+	int r = 0;
+
+	if (!channel_usable(ch))
+		return -ECHILD;
+	if (adxi_channel_is_dead(ch))
+		return -EPIPE;
+	(void)adxi_channel_ref(ch);
+	if (!channel_try_role(ch) && (!socket_is_hung_up(ch) || !channel_try_role(ch))) {
+		/* The one who receives leaves what this thread may have to run. */
+		channel_deliver(ch);
+		goto out;
+	}
+again:
+	for (;;) {
+		if (atomic_load(&ch->queued_bytes) > 0 && (r = send_flush(ch)) < 0)
+			break;
+		hung_up = atomic_load(&ch->hung_up);
+		r = receive_one(ch);
+		if (r < 0)
+			break;
+		if (r == RECEIVED_NONE && handled == 0 && !hung_up && !atomic_load(&ch->takes_edges)) {
+			role_look(ch);
+			hung_up = atomic_load(&ch->hung_up);
+			r = receive_one(ch);
+			if (r < 0)
+				break;
+		}
+		if (r != RECEIVED_NONE)
+			handled++;
+		if (inbox_is_ready(ch)) {
+			role_pause(ch);
+			channel_deliver(ch);
+			if (!channel_try_role(ch))
+				goto out;
+		}
+		if (adxi_channel_is_dead(ch))
+			break;
+		if (r == RECEIVED_NONE) {
+			if (hung_up)
+				r = -EPIPE;
+			break;
+		}
+		if ((unsigned)handled >= budget)
+			break;
+	}
+	left = role_leave(ch);
+	/* What came since is taken without a system call. */
+	if (left && r >= 0 && (unsigned)handled < budget && !adxi_channel_is_dead(ch) && channel_try_role(ch))
+		goto again;
+	if (left)
+		channel_kick(ch);
+	if (r < 0) {
+		channel_die(ch, r == -EPIPE ? 0 : r);
+		if (handled == 0)
+			handled = -EPIPE;
+	}
+out:
+	if (handled == 0 && adxi_channel_is_dead(ch))
+		handled = -EPIPE;
+	(void)adxi_channel_unref(ch);
+	return handled;
+}
+
+bool
+adxi_channel_prepare_sleep(struct adxi_channel *ch)
+{
+	bool may = true;
+
+	if (adxi_channel_is_dead(ch))
+		return false;
+	if (!channel_try_role(ch))
+		return true; /* who has it sees to it that this side is woken */
+	may = !ring_has_more(ch->rx.shared, ch->rx.head) && !inbox_is_ready(ch);
+	channel_drop_role(ch);
+	return may;
+}
