@@ -171,11 +171,14 @@ call_invoke(struct OSRemote *remote, const struct OSCall *args, struct OSMessage
 		return send_status(r);
 	(void)adxi_channel_ref(ch);
 	header.transaction = call.transaction;
+	call.waiter.has_role = channel_try_role(ch);
 	r = send_message(ch, &header, args->spans, args->n_spans, args->objects, args->n_objects,
 			 channel_is_polled(ch) ? SEND_QUIET : SEND_WAIT);
 	call.waiter.owes_wake = r == 1;
 	if (r < 0 && call_withdraw(ch, &call)) {
 		call.status = send_status(r);
+		if (call.waiter.has_role)
+			channel_drop_role(ch);
 	} else {
 		channel_wait(ch, &call.waiter);
 		/* It died before this call was on its way. */

@@ -283,6 +283,7 @@ waiter_init(struct waiter *waiter, bool wants_room)
 	waiter->asleep = false;
 	waiter->chosen = false;
 	waiter->owes_wake = false;
+	waiter->has_role = false;
 }
 
 void
@@ -297,6 +298,13 @@ channel_wait(struct adxi_channel *ch, struct waiter *waiter)
 	if (mine)
 		mine->waiter = waiter;
 	while (!waiter_is_done(ch, waiter)) {
+		if (waiter->has_role) {
+			waiter->has_role = false;
+			(void)pthread_mutex_unlock(&ch->lock);
+			channel_lead(ch, waiter);
+			(void)pthread_mutex_lock(&ch->lock);
+			continue;
+		}
 		/* Inside a delivery nobody else delivers, and what this thread waits for may depend on it. */
 		if (mine && inbox_is_ready_locked(ch)) {
 			orphan = waiter->chosen && role_take_locked(ch);
@@ -324,7 +332,7 @@ channel_wait(struct adxi_channel *ch, struct waiter *waiter)
 	if (mine)
 		mine->waiter = NULL;
 	/* Told to take the role, but done before: somebody else has to. */
-	orphan = waiter->chosen && role_take_locked(ch);
+	orphan = waiter->has_role || (waiter->chosen && role_take_locked(ch));
 	(void)pthread_mutex_unlock(&ch->lock);
 	(void)pthread_cond_destroy(&waiter->wake);
 	if (orphan)

@@ -75,9 +75,15 @@ wake_write(int fd)
 bool
 wake_read(int fd)
 {
-	char bytes[64];
+	char bytes[WAKE_BYTES];
+	bool any = false;
+	ssize_t n;
 
-	return read(fd, bytes, sizeof(bytes)) > 0;
+	do {
+		n = read(fd, bytes, sizeof(bytes));
+		any |= n > 0;
+	} while (n == (ssize_t)sizeof(bytes));
+	return any;
 }
 
 bool
