@@ -172,6 +172,7 @@ call_invoke(struct OSRemote *remote, const struct OSCall *args, struct OSMessage
 	(void)adxi_channel_ref(ch);
 	header.transaction = call.transaction;
 	call.waiter.has_role = channel_try_role(ch);
+	channel_say_where(ch);
 	r = send_message(ch, &header, args->spans, args->n_spans, args->objects, args->n_objects,
 			 channel_is_polled(ch) ? SEND_QUIET : SEND_WAIT);
 	call.waiter.owes_wake = r == 1;
@@ -240,8 +241,10 @@ reply_send(struct OSReply *base, IOReturn status, const struct OSSpan *spans, ui
 		.transaction = reply->transaction,
 		.status = status,
 	};
-	int r = send_message(reply->channel, &header, spans, n_spans, objects, n_objects, SEND_DROP);
+	int r;
 
+	channel_stay_on_reply(reply->channel, base);
+	r = send_message(reply->channel, &header, spans, n_spans, objects, n_objects, SEND_DROP);
 	/* The caller waits for something. */
 	if (r < 0 && r != -EPIPE && r != -ECHILD)
 		call_answer(reply->channel, reply->transaction, send_status(r));

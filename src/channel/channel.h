@@ -119,6 +119,22 @@ unsigned adxi_channel_take_edges(struct adxi_channel *channel, int ret_bells[ADX
 void adxi_channel_rung(struct adxi_channel *channel, unsigned bell);
 /** The socket's edge came; dispatch next. */
 void adxi_channel_hung_up(struct adxi_channel *channel);
+/**
+ * Said by a thread that is about to run the method that @p reply (borrowed) belongs to, and dispatches when it has run: when the
+ * reply is sent the thread takes the receiver's role, so the caller's next request finds this side awake and needs no wake. Until
+ * adxi_channel_resume() or adxi_channel_leave() nobody else receives: nothing may run meanwhile that could wait. A deferred
+ * reply, or a role that another thread has, changes nothing. NULL: no reply is expected any more.
+ */
+void adxi_channel_stay(const struct OSReply *reply);
+/** Channel whose role this thread took by that, borrowed, or NULL. */
+struct adxi_channel *adxi_channel_stayed(void);
+/** Give it up. No-op without. */
+void adxi_channel_leave(void);
+/** adxi_channel_dispatch() of it. If nothing is there, sleep for it first, @p linger_ns at most: a caller on this processor wakes
+ *  this thread then at less cost than by a bell. */
+int adxi_channel_resume(unsigned budget, uint64_t linger_ns);
+/** Whether the peer's last call came from a processor of that bell. */
+bool adxi_channel_is_called_from(const struct adxi_channel *channel, unsigned bell);
 /** Tell the peer's callers that a thread of group @p bell watches the ring, so that they neither wake nor sleep at once. False: another
  *  one does, or AMBIDEXT_SPIN=off. */
 bool adxi_channel_set_polled(struct adxi_channel *channel, unsigned bell);

@@ -119,23 +119,14 @@ socket_is_hung_up(struct adxi_channel *ch)
 	return true;
 }
 
-int
-adxi_channel_dispatch(struct adxi_channel *ch, unsigned budget)
+/* [role] It is given up. */
+static int
+dispatch(struct adxi_channel *ch, unsigned budget, uint64_t linger_ns)
 {
 	bool hung_up, left;
 	int handled = 0;
 	int r = 0;
 
-	if (!channel_usable(ch))
-		return -ECHILD;
-	if (adxi_channel_is_dead(ch))
-		return -EPIPE;
-	(void)adxi_channel_ref(ch);
-	if (!channel_try_role(ch) && (!socket_is_hung_up(ch) || !channel_try_role(ch))) {
-		/* The one who receives leaves what this thread may have to run. */
-		channel_deliver(ch);
-		goto out;
-	}
 again:
 	for (;;) {
 		if (atomic_load(&ch->queued_bytes) > 0 && (r = send_flush(ch)) < 0)
@@ -157,13 +148,15 @@ again:
 			role_pause(ch);
 			channel_deliver(ch);
 			if (!channel_try_role(ch))
-				goto out;
+				return handled;
 		}
 		if (adxi_channel_is_dead(ch))
 			break;
 		if (r == RECEIVED_NONE) {
 			if (hung_up)
 				r = -EPIPE;
+			else if (handled == 0 && linger_ns > 0 && role_linger(ch, linger_ns))
+				continue;
 			break;
 		}
 		if ((unsigned)handled >= budget)
@@ -180,7 +173,80 @@ again:
 		if (handled == 0)
 			handled = -EPIPE;
 	}
-out:
+	return handled;
+}
+
+int
+adxi_channel_dispatch(struct adxi_channel *ch, unsigned budget)
+{
+	int handled = 0;
+
+	if (!channel_usable(ch))
+		return -ECHILD;
+	if (adxi_channel_is_dead(ch))
+		return -EPIPE;
+	(void)adxi_channel_ref(ch);
+	if (channel_try_role(ch) || (socket_is_hung_up(ch) && channel_try_role(ch)))
+		handled = dispatch(ch, budget, 0);
+	else
+		channel_deliver(ch); /* the one who receives leaves what this thread may have to run */
+	if (handled == 0 && adxi_channel_is_dead(ch))
+		handled = -EPIPE;
+	(void)adxi_channel_unref(ch);
+	return handled;
+}
+
+/* ---------------------------------------------------------------------------------------------
+ * Staying: from the reply to one request until the next is looked for
+ */
+
+static _Thread_local struct {
+	const struct OSReply *expected; /* borrowed; compared only */
+	struct adxi_channel *channel;   /* owned reference; its role is this thread's */
+} stay;
+
+void
+adxi_channel_stay(const struct OSReply *reply)
+{
+	stay.expected = reply;
+}
+
+void
+channel_stay_on_reply(struct adxi_channel *ch, const struct OSReply *reply)
+{
+	if (!stay.expected || stay.expected != reply)
+		return;
+	stay.expected = NULL;
+	if (!reply->deferred && !stay.channel && channel_try_role(ch))
+		stay.channel = adxi_channel_ref(ch);
+}
+
+struct adxi_channel *
+adxi_channel_stayed(void)
+{
+	return stay.channel;
+}
+
+void
+adxi_channel_leave(void)
+{
+	struct adxi_channel *ch = stay.channel;
+
+	if (!ch)
+		return;
+	stay.channel = NULL;
+	channel_drop_role(ch);
+	(void)adxi_channel_unref(ch);
+}
+
+int
+adxi_channel_resume(unsigned budget, uint64_t linger_ns)
+{
+	struct adxi_channel *ch = stay.channel;
+	int handled;
+
+	stay.channel = NULL;
+	handled = dispatch(ch, budget, linger_ns);
 	if (handled == 0 && adxi_channel_is_dead(ch))
 		handled = -EPIPE;
 	(void)adxi_channel_unref(ch);

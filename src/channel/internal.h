@@ -197,6 +197,8 @@ void channel_drop_role(struct adxi_channel *channel);
 bool role_leave(struct adxi_channel *channel);
 /** Give it up for the time of a delivery only: those who wait may take it, those who poll are not woken. */
 void role_pause(struct adxi_channel *channel);
+/** Sleep for the next message @p ns at most, as a caller does. False: the time is up. [role] */
+bool role_linger(struct adxi_channel *channel, uint64_t ns);
 /** Look at bells and socket without sleeping. [role] */
 void role_look(struct adxi_channel *channel);
 /** Wish for a wake. False: something is there already, or room. Without the role @p head is what the role had last. */
@@ -213,12 +215,16 @@ void channel_room(struct adxi_channel *channel);
 /* spin.c */
 /** Whether a thread of the peer on another processor watches what this one publishes: a caller may spin for its reply. */
 bool channel_is_polled(struct adxi_channel *channel);
+/** Let the peer know from which processor it is called. */
+void channel_say_where(struct adxi_channel *channel);
 /** It did not answer in time: the next calls sleep. */
 void channel_distrust_polling(struct adxi_channel *channel);
 /** Watch the ring for as long as a wake would take. [role] */
 bool role_spin(struct adxi_channel *channel);
 
 /* deliver.c */
+/** @p reply is about to be sent: take the role if this thread said that it will dispatch. */
+void channel_stay_on_reply(struct adxi_channel *channel, const struct OSReply *reply);
 /** Run what is in the inbox unless another thread does. */
 void channel_deliver(struct adxi_channel *channel);
 /** Append and remember; [role] */

@@ -214,6 +214,16 @@ role_sleep(struct adxi_channel *ch)
 	role_awake(ch);
 }
 
+bool
+role_linger(struct adxi_channel *ch, uint64_t ns)
+{
+	bool woken = !role_asleep(ch, ch->rx.head, WIRE_FUTEX) || adxi_channel_is_dead(ch) ||
+		     wake_wait(&ch->rx.shared->consumer_sleeps, WIRE_FUTEX, ns);
+
+	role_awake(ch);
+	return woken;
+}
+
 /* Look without sleeping. [role] */
 void
 role_look(struct adxi_channel *ch)

@@ -64,6 +64,22 @@ channel_is_polled(struct adxi_channel *ch)
 }
 
 void
+channel_say_where(struct adxi_channel *ch)
+{
+	_Atomic uint32_t *word = &ch->tx.shared->producer_bell;
+	const uint32_t here = 1 + adxi_bell_here(ch->n_peer_bells);
+
+	if (atomic_load_explicit(word, memory_order_relaxed) != here)
+		atomic_store_explicit(word, here, memory_order_relaxed);
+}
+
+bool
+adxi_channel_is_called_from(const struct adxi_channel *ch, unsigned bell)
+{
+	return atomic_load_explicit(&ch->rx.shared->producer_bell, memory_order_relaxed) == 1 + bell;
+}
+
+void
 channel_distrust_polling(struct adxi_channel *ch)
 {
 	atomic_store_explicit(&ch->polls_missed, MISTRUST, memory_order_relaxed);

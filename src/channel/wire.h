@@ -24,6 +24,7 @@
 /* One direction. Indices count bytes and wrap at 2^32; each word has one writer besides the sleep words. */
 struct wire_direction {
 	_Alignas(64) _Atomic uint32_t tail;            /* producer: bytes put in */
+	_Atomic uint32_t producer_bell;                /* producer: 1 + the bell of the processor that it called from last */
 	_Alignas(64) _Atomic uint32_t head;            /* consumer: bytes taken out */
 	_Alignas(64) _Atomic uint32_t consumer_sleeps; /* enum wire_sleep: how to wake it at the next message */
 	_Alignas(64) _Atomic uint32_t producer_waits;  /* 1: producer wants a wake when there is more room */

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/rules.h"
+#include "channel/channel.h"
 #include "driverkit/job.h"
 #include "driverkit/queue.h"
 #include "driverkit/timer.h"
@@ -310,6 +311,7 @@ queue_job_run(struct adxi_job *job)
 			break;
 		adxi_list_remove(&work->link);
 		pthread_mutex_unlock(&queue->lock);
+		adxi_channel_leave(); /* what runs now may wait for anything */
 		work->run(work);
 		pthread_mutex_lock(&queue->lock);
 	}

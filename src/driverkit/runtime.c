@@ -18,6 +18,7 @@
 #include "driverkit/runtime.h"
 #include "driverkit/service.h"
 #include "driverkit/underway.h"
+#include "driverkit/workers.h"
 
 #define LOG_TOPIC "driverkit.runtime"
 #include "base/log.h"
@@ -176,6 +177,20 @@ may_run(const struct delivery *delivery)
 	return false;
 }
 
+/* Whether nothing of a driver's runs between the reply and the return to the worker: the method's last act is its reply, and
+ * what is released after that is ours. */
+static bool
+may_stay(const struct delivery *delivery)
+{
+	const struct OSMessage *message = delivery->message;
+
+	for (uint32_t i = 0; i < message->n_objects; i++)
+		if (message->objects[i])
+			return false;
+	return message->reply && !delivery->claimed && delivery->caller &&
+	       delivery->caller == adxi_workers_channel() && OSGetRetainCount(message->target) > 1;
+}
+
 static void
 delivery_run(struct adxi_work *work)
 {
@@ -188,8 +203,11 @@ delivery_run(struct adxi_work *work)
 		caller = delivery->caller;
 		adxi_underway_enter(delivery->method, delivery->message->target,
 				    delivery->message->reply, &outer);
+		if (may_stay(delivery))
+			adxi_channel_stay(delivery->message->reply);
 		delivery->method->invoke(delivery->message->target, delivery->method,
 					 delivery->message);
+		adxi_channel_stay(NULL);
 		adxi_underway_leave(&outer);
 		caller = outer_caller;
 	} else {

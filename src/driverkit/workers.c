@@ -35,6 +35,8 @@
 #define HOT_CALLS 16u
 #define HOT_NS    10000u
 #define POLL_NS   20000u
+/* For so long a thread sleeps for the next call of the channel that it answered last: one of a group. */
+#define LINGER_NS (12u * 1000000u)
 
 /* What an epoll event names: a word, not a pointer, because a worker may still have the event in
  * its hands when another one has found the channel dead. Channels: slot, which of its descriptors, generation. */
@@ -61,6 +63,7 @@ struct group {
 	pthread_mutex_t lock;    /* guards what follows; taken before pool.lock */
 	struct adxi_list ready;  /* adxi_job::link */
 	unsigned n_waiting, n_serving;
+	_Atomic bool lingers;    /* some thread does */
 	int epoll_fd, jobs_fd;   /* owned */
 	cpu_set_t cpus;          /* as found at the start */
 };
@@ -82,6 +85,7 @@ static _Atomic bool running, stopping;
 static _Thread_local struct {
 	struct group *group;  /* NULL: not a worker */
 	bool receiving;       /* in adxi_channel_dispatch as a worker */
+	struct adxi_channel *channel; /* borrowed: where own came from, while it runs */
 	struct adxi_job *own; /* what it will run when it has received */
 } worker;
 
@@ -266,6 +270,21 @@ forget_channel(struct slot *slot, struct adxi_channel *channel)
 	adxi_channel_unref(gone);
 }
 
+/* The caller is on this processor, and nobody polls: wait for its next call a little. */
+static int
+resume(const struct slot *slot, const struct adxi_channel *channel)
+{
+	struct group *group = worker.group;
+	bool lingers = group && !atomic_load(&slot->polled) &&
+		       adxi_channel_is_called_from(channel, (unsigned)(group - groups)) &&
+		       !atomic_exchange(&group->lingers, true);
+	int n = adxi_channel_resume(RECEIVE_BUDGET, lingers ? LINGER_NS : 0);
+
+	if (lingers)
+		atomic_store(&group->lingers, false);
+	return n;
+}
+
 /* Take everything until the peer knows that this side sleeps. The first queue that got work stays with this thread.
  * @return messages, -EPIPE: it is dead, and forgotten */
 static int
@@ -276,7 +295,7 @@ receive(struct slot *slot, struct adxi_channel *channel)
 
 	worker.receiving = true;
 	do {
-		n = adxi_channel_dispatch(channel, RECEIVE_BUDGET);
+		n = adxi_channel_stayed() ? resume(slot, channel) : adxi_channel_dispatch(channel, RECEIVE_BUDGET);
 		all += n > 0 ? n : 0;
 		if (n > 0 && ++rounds >= RECEIVE_ROUNDS && worker.own)
 			give(group_next(), TAKE(worker.own));
@@ -287,16 +306,32 @@ receive(struct slot *slot, struct adxi_channel *channel)
 	return n < 0 ? n : all;
 }
 
-static void
-run_own(void)
+struct adxi_channel *
+adxi_workers_channel(void)
 {
-	if (worker.own)
-		run_job(worker.group, TAKE(worker.own));
+	return worker.channel;
+}
+
+/* True: it answered a request of @p channel last and has the receiver's role; receive() goes on with it. */
+static bool
+run_own(struct adxi_channel *channel)
+{
+	if (!worker.own)
+		return false;
+	worker.channel = channel;
+	run_job(worker.group, TAKE(worker.own));
+	worker.channel = NULL;
+	if (!atomic_load(&stopping))
+		return adxi_channel_stayed() != NULL;
+	adxi_channel_leave();
+	return false;
 }
 
 /* ---------------------------------------------------------------------------------------------
  * Polling: the caller and the driver each keep a processor, and nobody sleeps
  */
+
+static void serve_channel(struct slot *slot, struct adxi_channel *channel);
 
 struct polling {
 	struct adxi_job job;
@@ -313,9 +348,10 @@ poll_run(struct adxi_job *job)
 	int n = 0;
 
 	if (worker.group && adxi_channel_set_polled(channel, (unsigned)(worker.group - groups))) {
-		while (n >= 0 && !atomic_load(&stopping) && adxi_channel_spin(channel, until)) {
+		while (n >= 0 && !atomic_load(&stopping) &&
+		       (adxi_channel_stayed() || adxi_channel_spin(channel, until))) {
 			n = receive(polling->slot, channel);
-			run_own();
+			(void)run_own(channel);
 			if (n > 0)
 				until = adxi_now_ns() + POLL_NS;
 			else if (adxi_now_ns() >= until)
@@ -323,8 +359,8 @@ poll_run(struct adxi_job *job)
 		}
 		adxi_channel_end_polled(channel);
 		/* What came for the poller while it was leaving. */
-		if (n >= 0 && receive(polling->slot, channel) > 0)
-			run_own();
+		if (n >= 0)
+			serve_channel(polling->slot, channel);
 	}
 	atomic_store(&polling->slot->polled, false);
 	adxi_channel_unref(channel);
@@ -363,6 +399,17 @@ note_heat(struct slot *slot, struct adxi_channel *channel)
 		poll_begin(slot, channel);
 }
 
+/* Receive and run, for as long as each reply is followed by the next request. Other channels of the group are another
+ * thread's meanwhile. */
+static void
+serve_channel(struct slot *slot, struct adxi_channel *channel)
+{
+	do {
+		if (receive(slot, channel) > 0)
+			note_heat(slot, channel);
+	} while (run_own(channel));
+}
+
 /* ---------------------------------------------------------------------------------------------
  * Events
  */
@@ -380,8 +427,7 @@ channel_event(uint64_t event)
 		adxi_channel_hung_up(channel);
 	else
 		adxi_channel_rung(channel, part);
-	if (receive(slot, channel) > 0)
-		note_heat(slot, channel);
+	serve_channel(slot, channel);
 	adxi_channel_unref(channel);
 }
 
@@ -422,7 +468,6 @@ serve(struct group *group)
 		pthread_mutex_unlock(&group->lock);
 		if (n == 1)
 			handle(group, event.data.u64);
-		run_own();
 		pthread_mutex_lock(&group->lock);
 	}
 	group->n_serving--;

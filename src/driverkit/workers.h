@@ -34,6 +34,9 @@ void adxi_workers_quit(void);
 /** Receive on a channel; references it until it is dead or removed. 0, -errno. */
 int adxi_workers_add_channel(struct adxi_channel *channel);
 
+/** Channel that the calling worker received the work from that it runs first now, borrowed, or NULL: it returns to it. */
+struct adxi_channel *adxi_workers_channel(void);
+
 /** Threads now: all, and those that wait. For tests and `dext list`. */
 void adxi_workers_count(unsigned *ret_all, unsigned *ret_waiting);
 

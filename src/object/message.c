@@ -231,6 +231,8 @@ OSReplyDefer(void)
 	message = reply_current.messages[reply_current.depth - 1];
 	reply = message->reply;
 	message->reply = NULL;
+	if (reply)
+		reply->deferred = true;
 	return reply;
 }
 
