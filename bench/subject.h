@@ -9,15 +9,18 @@
  *   SUBJECT [--bytes N] [--pin one|two|free] [options of its own]
  *
  * It starts its servers, warms up, prints `ready` (or `skip REASON`, and exits with 77), and
- *answers each line of standard input with one line:
+ * answers each line of standard input with one line:
  *
- *   slice NS            do operations for NS nanoseconds:      OPERATIONS ELAPSED_NS CPU_CLIENT_NS
- *CPU_SERVER_NS idle GAP_NS COUNT   COUNT times: sleep, one operation:     P50_NS P99_NS MAX_NS
- *   counters            what was done until now:               a JSON object
+ *   slice NS             do operations for NS nanoseconds
+ *                        -> OPERATIONS ELAPSED_NS CPU_CLIENT_NS CPU_SERVER_NS
+ *   idle GAP_NS COUNT    COUNT times: sleep, one operation
+ *                        -> P50_NS P99_NS MAX_NS
+ *   counters             what was done until now
+ *                        -> a JSON object
  *
  * At the end of input it ends, and its servers with it. So a reference and a candidate can both be
- *alive and be measured in turns. Between two commands neither side may use a processor: a server
- *that spins does so only while the client is in a slice.
+ * alive and be measured in turns. Between two commands neither side may use a processor: a server
+ * that spins does so only while the client is in a slice.
  *
  * A subject is a main() like this:
  *
