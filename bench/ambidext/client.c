@@ -65,6 +65,57 @@ bench_result(kern_return_t ret, const char *what)
 	return -EIO;
 }
 
+IONotificationPortRef
+bench_port(void)
+{
+	IONotificationPortRef port = IONotificationPortCreate(kIOMainPortDefault);
+
+	if (!port)
+		bench_fail("no notification port");
+	CFRunLoopAddSource(CFRunLoopGetCurrent(), IONotificationPortGetRunLoopSource(port),
+			   kCFRunLoopDefaultMode);
+	return port;
+}
+
+kern_return_t
+bench_call_async(const struct bench_client *client, IONotificationPortRef port, uint32_t selector,
+		 IOAsyncCallback2 callback, void *refcon, const uint64_t *input, uint32_t n_input)
+{
+	uint64_t reference[kIOAsyncCalloutCount] = { 0 };
+
+	reference[kIOAsyncCalloutFuncIndex] = (io_user_reference_t)(uintptr_t)callback;
+	reference[kIOAsyncCalloutRefconIndex] = (io_user_reference_t)(uintptr_t)refcon;
+	return IOConnectCallAsyncScalarMethod(client->connection, selector,
+					      IONotificationPortGetMachPort(port), reference,
+					      kIOAsyncCalloutCount, input, n_input, NULL, NULL);
+}
+
+int
+bench_run_loop(void)
+{
+	return CFRunLoopRunInMode(kCFRunLoopDefaultMode, 10, 0) == kCFRunLoopRunStopped
+		       ? 0
+		       : -ETIMEDOUT;
+}
+
+pid_t
+bench_parent_of(pid_t pid)
+{
+	char path[64], text[1024], *rest;
+	int parent = 0;
+	FILE *file;
+
+	(void)snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+	file = fopen(path, "re");
+	if (!file)
+		return 0;
+	if (fgets(text, sizeof text, file) && (rest = strrchr(text, ')')) &&
+	    sscanf(rest + 1, " %*c %d", &parent) != 1)
+		parent = 0;
+	(void)fclose(file);
+	return (pid_t)parent;
+}
+
 pid_t
 bench_server_of(io_service_t service)
 {

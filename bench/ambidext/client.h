@@ -36,6 +36,16 @@ void bench_enter_realm(char **argv, const char *const *extra);
 void bench_client_open(struct bench_client *client, const struct bench_options *options);
 /** As many of its threads as there are by now. Threads that come later inherit. */
 void bench_client_pin_driver(const struct bench_client *client);
+/** A notification port whose callbacks run in this thread's run loop. Never fails. */
+IONotificationPortRef bench_port(void);
+/** Make an asynchronous call whose callback is called as @p callback. */
+kern_return_t bench_call_async(const struct bench_client *client, IONotificationPortRef port,
+			       uint32_t selector, IOAsyncCallback2 callback, void *refcon,
+			       const uint64_t *input, uint32_t n_input);
+/** Run the run loop until a callback stops it. 0, or -ETIMEDOUT when nothing came for 10 s. */
+int bench_run_loop(void);
+/** Parent of a process; 0: it is gone. */
+pid_t bench_parent_of(pid_t pid);
 /** pid of the process that has this service; 0: none. */
 pid_t bench_server_of(io_service_t service);
 /** bench_fail() with what the library says, unless @p ret is kIOReturnSuccess. */

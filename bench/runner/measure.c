@@ -408,8 +408,9 @@ measure_done(struct measure_result *result)
 enum measure_verdict
 measure_verdict(const struct bench_row *row, const struct measure_result *result)
 {
-	/* A figure is a count, which is not noisy: the worst round is judged. */
-	double figure = !row->reference ? result->ratio.max : result->ratio.median;
+	/* Of what must never happen the worst round is judged. */
+	double figure =
+		!row->reference && row->wanted == 0 ? result->ratio.max : result->ratio.median;
 
 	if (!*row->bar || row->direction == BENCH_SHOWN)
 		return VERDICT_NONE;

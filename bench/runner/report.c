@@ -250,8 +250,9 @@ report_bars(const struct bench_row *const *rows, const struct measure_result *re
 		wanted_text(rows[i], wanted, sizeof wanted);
 		if (results[i].state == MEASURED)
 			(void)snprintf(figure, sizeof figure, "%.4g",
-				       !rows[i]->reference ? results[i].ratio.max
-							   : results[i].ratio.median);
+				       !rows[i]->reference && rows[i]->wanted == 0
+					       ? results[i].ratio.max
+					       : results[i].ratio.median);
 		printf("%-4s %-26s %9s  wanted %-9s %s%-12s%s %s\n", rows[i]->bar, rows[i]->name,
 		       figure, wanted, paint(colour_of(verdict)), verdict_names[verdict],
 		       paint(PLAIN),

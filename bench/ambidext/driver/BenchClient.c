@@ -15,6 +15,7 @@
 struct BenchClient_IVars {
 	IOService *driver;      /* borrowed: the provider, which outlives its clients */
 	IODispatchQueue *queue; /* owned reference: where completions are sent from */
+	IOService *device;      /* owned reference: what kBenchAttach has made */
 	uint64_t published;
 };
 
@@ -38,8 +39,10 @@ BenchClient_init_Impl(BenchClient *self)
 void
 BenchClient_free_Impl(BenchClient *self)
 {
-	if (self->ivars)
+	if (self->ivars) {
 		OSSafeReleaseNULL(self->ivars->queue);
+		OSSafeReleaseNULL(self->ivars->device);
+	}
 	free(self->ivars);
 	BenchClient_free_super(self);
 }
@@ -201,6 +204,24 @@ METHOD(do_publish)
 	return ret;
 }
 
+METHOD(do_attach)
+{
+	if (SELF->ivars->device)
+		return kIOReturnBusy;
+	return IOService_Create(SELF->ivars->driver, SELF->ivars->driver, "DeviceProperties",
+				&SELF->ivars->device);
+}
+
+METHOD(do_detach)
+{
+	kern_return_t ret = kIOReturnNotAttached;
+
+	if (SELF->ivars->device)
+		ret = IOService_Terminate(SELF->ivars->device, 0);
+	OSSafeReleaseNULL(SELF->ivars->device);
+	return ret;
+}
+
 static const IOUserClientMethodDispatch methods[kBenchMethodCount] = {
 	[kBenchNull] = { .function = do_null },
 	[kBenchNext] = { .function = do_next,
@@ -218,6 +239,8 @@ static const IOUserClientMethodDispatch methods[kBenchMethodCount] = {
 	[kBenchPublish] = { .function = do_publish,
 			    .checkScalarInputCount = 1,
 			    .checkScalarOutputCount = 1 },
+	[kBenchAttach] = { .function = do_attach },
+	[kBenchDetach] = { .function = do_detach },
 };
 
 kern_return_t

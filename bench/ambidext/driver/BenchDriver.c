@@ -22,6 +22,22 @@ BenchNub_Start_Impl(BenchNub *self, IOService *provider)
 }
 
 kern_return_t
+BenchDevice_Start_Impl(BenchDevice *self, IOService *provider)
+{
+	kern_return_t ret = BenchDevice_Start_super(self, provider);
+
+	return ret == kIOReturnSuccess ? BenchDevice_RegisterService(self) : ret;
+}
+
+kern_return_t
+BenchLaunched_Start_Impl(BenchLaunched *self, IOService *provider)
+{
+	kern_return_t ret = BenchLaunched_Start_super(self, provider);
+
+	return ret == kIOReturnSuccess ? BenchLaunched_RegisterService(self) : ret;
+}
+
+kern_return_t
 BenchDriver_NewUserClient_Impl(BenchDriver *self, uint32_t type, IOUserClient **userClient)
 {
 	IOService *client = NULL;

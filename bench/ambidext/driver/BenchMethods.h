@@ -13,6 +13,8 @@ enum {
 	kBenchPace,   /* asynchronous. Scalars: how many, nanoseconds apart: number, CLOCK_MONOTONIC
 			 at sending */
 	kBenchPublish, /* scalar in: how many services to publish; out: how many there are */
+	kBenchAttach,  /* publish a BenchDevice; BenchLaunched is launched for it */
+	kBenchDetach,  /* terminate it */
 	kBenchMethodCount,
 };
 
