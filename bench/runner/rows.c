@@ -85,7 +85,7 @@ const struct bench_row bench_rows[] = {
 	TIME("B8", "rpc", "sdbus-hot", "64 B in a loop, so many times faster than sd-bus peer to peer",
 	     "peers/sdbus --bytes 64", RPC " --bytes 64", BENCH_AT_LEAST, 18),
 	TIME("", "rpc", "spin", "64 B in a loop, against two processes that spin on a word",
-	     "floor/spin --bytes 64", RPC " --bytes 64", BENCH_SHOWN, 0),
+	     "floor/spin --pin two --bytes 64", RPC " --bytes 64", BENCH_SHOWN, 0),
 	TIME("", "rpc", "eventfd", "64 B, spin off, against shared memory and eventfds",
 	     "floor/eventfd --pin two --bytes 64", SPIN_OFF RPC " --bytes 64", BENCH_SHOWN, 0),
 	TIME("", "rpc", "seqpacket", "64 B, spin off, against a SEQPACKET socket",
