@@ -31,8 +31,9 @@ call_slots_grow_locked(struct adxi_channel *ch)
 	return 0;
 }
 
+/* @p leads: and take the role if it is free. */
 static int
-call_register(struct adxi_channel *ch, struct call *call)
+call_register(struct adxi_channel *ch, struct call *call, bool leads)
 {
 	int r = 0;
 
@@ -49,8 +50,11 @@ call_register(struct adxi_channel *ch, struct call *call)
 		slot->call = call;
 		call->transaction = (uint64_t)slot->generation << 32 | index;
 		atomic_fetch_add_explicit(&ch->calls_pending, 1, memory_order_relaxed);
+		call->waiter.has_role = leads && role_take_locked(ch);
 	}
 	(void)pthread_mutex_unlock(&ch->lock);
+	if (call->waiter.has_role)
+		role_awake(ch);
 	return r;
 }
 
@@ -107,8 +111,20 @@ call_complete(struct adxi_channel *ch, struct call *call, IOReturn status)
 	/* Once done is seen the caller's stack is gone: signal before, and let it wait for the lock. */
 	(void)pthread_mutex_lock(&ch->lock);
 	atomic_store(&call->waiter.done, true);
-	(void)pthread_cond_signal(&call->waiter.wake);
+	if (call->waiter.asleep)
+		(void)pthread_cond_signal(&call->waiter.wake);
 	(void)pthread_mutex_unlock(&ch->lock);
+}
+
+void
+call_received(struct adxi_channel *ch, struct call *call, IOReturn status)
+{
+	if (call->done || ch->leading != &call->waiter) {
+		call_complete(ch, call, status);
+		return;
+	}
+	call->status = status;
+	atomic_store(&call->waiter.done, true);
 }
 
 void
@@ -166,12 +182,11 @@ call_invoke(struct OSRemote *remote, const struct OSCall *args, struct OSMessage
 	if (args->flags & OS_METHOD_ONEWAY)
 		return invoke_one_way(import, args, SEND_WAIT);
 	waiter_init(&call.waiter, false);
-	r = channel_usable(ch) ? call_register(ch, &call) : -ECHILD;
+	r = channel_usable(ch) ? call_register(ch, &call, true) : -ECHILD;
 	if (r < 0)
 		return send_status(r);
 	(void)adxi_channel_ref(ch);
 	header.transaction = call.transaction;
-	call.waiter.has_role = channel_try_role(ch);
 	channel_say_where(ch);
 	r = send_message(ch, &header, args->spans, args->n_spans, args->objects, args->n_objects,
 			 channel_is_polled(ch) ? SEND_QUIET : SEND_WAIT);
@@ -206,7 +221,7 @@ call_invoke_async(struct OSRemote *remote, const struct OSCall *args, OSInvokeDo
 		return kIOReturnNoMemory;
 	call->done = done;
 	call->context = context;
-	r = channel_usable(ch) ? call_register(ch, call) : -ECHILD;
+	r = channel_usable(ch) ? call_register(ch, call, false) : -ECHILD;
 	if (r < 0) {
 		free(call);
 		return send_status(r);

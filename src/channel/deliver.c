@@ -46,15 +46,13 @@ channel_put(struct adxi_channel *ch, struct item *item)
 	(void)pthread_mutex_unlock(&ch->lock);
 }
 
-void
-channel_deliver(struct adxi_channel *ch)
+static void
+deliver_locked(struct adxi_channel *ch)
 {
 	struct delivery delivery = { .channel = ch, .outer = deliveries };
 	struct item *item;
 
-	(void)adxi_channel_ref(ch);
 	delivery.depth = channel_depth() + 1;
-	(void)pthread_mutex_lock(&ch->lock);
 	while (inbox_is_ready_locked(ch)) {
 		item = ADXI_LIST_FIRST(&ch->inbox, struct item, link);
 		adxi_list_remove(&item->link);
@@ -71,8 +69,37 @@ channel_deliver(struct adxi_channel *ch)
 		if (!delivery.handed_over)
 			ch->delivery = delivery.below;
 	}
+}
+
+void
+channel_deliver(struct adxi_channel *ch)
+{
+	(void)adxi_channel_ref(ch);
+	(void)pthread_mutex_lock(&ch->lock);
+	deliver_locked(ch);
 	(void)pthread_mutex_unlock(&ch->lock);
 	(void)adxi_channel_unref(ch);
+}
+
+int
+channel_deliver_between(struct adxi_channel *ch)
+{
+	int r = 0;
+
+	if (atomic_load(&ch->n_inbox) == 0)
+		return 0;
+	(void)pthread_mutex_lock(&ch->lock);
+	if (inbox_is_ready_locked(ch)) {
+		ch->leading = NULL;
+		ch->receiving = false;
+		(void)role_pass_locked(ch);
+		deliver_locked(ch);
+		r = role_take_locked(ch) ? 1 : -EBUSY;
+	}
+	(void)pthread_mutex_unlock(&ch->lock);
+	if (r == 1)
+		role_awake(ch);
+	return r;
 }
 
 void
@@ -144,12 +171,8 @@ again:
 		}
 		if (r != RECEIVED_NONE)
 			handled++;
-		if (inbox_is_ready(ch)) {
-			role_pause(ch);
-			channel_deliver(ch);
-			if (!channel_try_role(ch))
-				return handled;
-		}
+		if (channel_deliver_between(ch) == -EBUSY)
+			return handled;
 		if (adxi_channel_is_dead(ch))
 			break;
 		if (r == RECEIVED_NONE) {
@@ -262,7 +285,10 @@ adxi_channel_prepare_sleep(struct adxi_channel *ch)
 		return false;
 	if (!channel_try_role(ch))
 		return true; /* who has it sees to it that this side is woken */
-	may = !ring_has_more(ch->rx.shared, ch->rx.head) && !inbox_is_ready(ch);
+	may = !ring_has_more(ch->rx.shared, ch->rx.head);
+	(void)pthread_mutex_lock(&ch->lock);
+	may = may && !inbox_is_ready_locked(ch);
+	(void)pthread_mutex_unlock(&ch->lock);
 	channel_drop_role(ch);
 	return may;
 }

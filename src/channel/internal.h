@@ -145,6 +145,7 @@ struct adxi_channel {
 	/* role */
 	struct ring_rx rx;
 	uint32_t fd_sequence_rx;
+	const struct waiter *leading; /* borrowed: what the role's thread itself waits for */
 	_Atomic bool hung_up; /* the peer is gone; what it sent before is still taken */
 
 	pthread_mutex_t lock;
@@ -195,8 +196,6 @@ bool channel_try_role(struct adxi_channel *channel);
 void channel_drop_role(struct adxi_channel *channel);
 /** The same. True: something is left that nobody was told of. */
 bool role_leave(struct adxi_channel *channel);
-/** Give it up for the time of a delivery only: those who wait may take it, those who poll are not woken. */
-void role_pause(struct adxi_channel *channel);
 /** Sleep for the next message @p ns at most, as a caller does. False: the time is up. [role] */
 bool role_linger(struct adxi_channel *channel, uint64_t ns);
 /** Look at bells and socket without sleeping. [role] */
@@ -204,7 +203,9 @@ void role_look(struct adxi_channel *channel);
 /** Wish for a wake. False: something is there already, or room. Without the role @p head is what the role had last. */
 bool role_asleep(struct adxi_channel *channel, uint32_t head, enum wire_sleep how);
 bool role_pass_locked(struct adxi_channel *channel);
-bool inbox_is_ready(struct adxi_channel *channel);
+bool role_take_locked(struct adxi_channel *channel);
+/** Withdraw the wish for a wake; take the byte that the peer wrote if it was granted. [role] */
+void role_awake(struct adxi_channel *channel);
 bool inbox_is_ready_locked(const struct adxi_channel *channel);
 /** Wait until @p waiter is done, receiving for everybody if nobody else does. It is in waiters. */
 void channel_wait(struct adxi_channel *channel, struct waiter *waiter);
@@ -227,6 +228,9 @@ bool role_spin(struct adxi_channel *channel);
 void channel_stay_on_reply(struct adxi_channel *channel, const struct OSReply *reply);
 /** Run what is in the inbox unless another thread does. */
 void channel_deliver(struct adxi_channel *channel);
+/** The same with the role, which is given up meanwhile: those who wait may take it, those who poll are not woken.
+ *  @retval 0 nothing to run here  @retval 1 it ran  @retval -EBUSY it ran, and somebody has taken the role */
+int channel_deliver_between(struct adxi_channel *channel);
 /** Append and remember; [role] */
 void channel_put(struct adxi_channel *channel, struct item *item);
 /** [lock] */
@@ -322,6 +326,8 @@ IOReturn call_invoke_async(struct OSRemote *remote, const struct OSCall *call, O
 struct call *call_detach(struct adxi_channel *channel, uint64_t transaction);
 /** Exactly once a call. */
 void call_complete(struct adxi_channel *channel, struct call *call, IOReturn status);
+/** The same for what was received. [role] */
+void call_received(struct adxi_channel *channel, struct call *call, IOReturn status);
 /** All that are pending end with @p status. */
 void call_fail_all(struct adxi_channel *channel, IOReturn status);
 struct OSReply *call_reply_new(struct adxi_channel *channel, uint64_t transaction);

@@ -257,15 +257,18 @@ objects_decode(struct adxi_channel *ch, const struct wire_header *header, const 
 	const uint8_t *slots = payload;
 	const uint8_t *cursor = payload + header->n_objects * sizeof(struct wire_slot);
 	const uint8_t *end = payload + (header->size - sizeof(*header)) - header->content_size;
-	struct decoding at = { .channel = ch };
+	struct decoding at;
 	unsigned done = 0;
 	bool undeliverable = false;
 	int r = 0;
 
+	at.channel = ch;
 	/* A message that cannot be delivered is decoded to its end: rights came with all of it. */
 	for (; done < header->n_objects && r == 0; done++) {
 		ret_objects[done] = NULL;
 		memcpy(&at.slot, slots + done * sizeof(at.slot), sizeof(at.slot));
+		if (at.slot.kind == SLOT_NULL && at.slot.name_size + at.slot.extra_size + at.slot.n_fds == 0)
+			continue;
 		r = decoding_attach(&at, fds, &cursor, end);
 		if (r == 0)
 			r = slot_kinds[at.slot.kind].decode(&at, &ret_objects[done], reterr_status);

@@ -46,7 +46,7 @@ bells_read(struct adxi_channel *ch)
 }
 
 /* Withdraw the wish for a wake; take the byte that the peer wrote if it was granted. [role] */
-static void
+void
 role_awake(struct adxi_channel *ch)
 {
 	const uint32_t announced = atomic_exchange(&ch->announced, WIRE_AWAKE);
@@ -71,7 +71,7 @@ role_asleep(struct adxi_channel *ch, uint32_t head, enum wire_sleep how)
 	       (atomic_load(&ch->queued_bytes) == 0 || ring_wishes_room(&ch->tx));
 }
 
-static bool
+bool
 role_take_locked(struct adxi_channel *ch)
 {
 	if (ch->receiving)
@@ -153,29 +153,6 @@ channel_drop_role(struct adxi_channel *ch)
 		channel_kick(ch);
 }
 
-/* Give it up for the time of a delivery only: those who wait may take it, those who poll are not woken. */
-void
-role_pause(struct adxi_channel *ch)
-{
-	(void)pthread_mutex_lock(&ch->lock);
-	ch->receiving = false;
-	(void)role_pass_locked(ch);
-	(void)pthread_mutex_unlock(&ch->lock);
-}
-
-bool
-inbox_is_ready(struct adxi_channel *ch)
-{
-	bool ready;
-
-	if (atomic_load(&ch->n_inbox) == 0)
-		return false;
-	(void)pthread_mutex_lock(&ch->lock);
-	ready = inbox_is_ready_locked(ch);
-	(void)pthread_mutex_unlock(&ch->lock);
-	return ready;
-}
-
 /* Poll bells and socket. True: a byte is in some bell. [role] */
 static bool
 role_poll(struct adxi_channel *ch, int timeout_ms)
@@ -252,7 +229,7 @@ channel_lead(struct adxi_channel *ch, struct waiter *waiter)
 	bool hung_up;
 	int r = 0;
 
-	role_awake(ch);
+	ch->leading = waiter;
 	while (!waiter_is_done(ch, waiter) && !adxi_channel_is_dead(ch)) {
 		if (atomic_load(&ch->queued_bytes) > 0 && (r = send_flush(ch)) < 0)
 			break;
@@ -260,12 +237,14 @@ channel_lead(struct adxi_channel *ch, struct waiter *waiter)
 		r = receive_one(ch);
 		if (r < 0)
 			break;
-		if (inbox_is_ready(ch)) {
-			role_pause(ch);
-			channel_deliver(ch);
-			if (!channel_try_role(ch))
-				return;
+		switch (channel_deliver_between(ch)) {
+		case -EBUSY:
+			return;
+		case 1:
+			ch->leading = waiter; /* others led meanwhile */
 			continue;
+		default:
+			break;
 		}
 		if (r != RECEIVED_NONE || waiter_is_done(ch, waiter))
 			continue;
@@ -278,6 +257,7 @@ channel_lead(struct adxi_channel *ch, struct waiter *waiter)
 		waiter_pay(ch, waiter);
 		role_sleep(ch);
 	}
+	ch->leading = NULL;
 	channel_drop_role(ch);
 	if (r < 0)
 		channel_die(ch, r == -EPIPE ? 0 : r);
@@ -302,19 +282,21 @@ channel_wait(struct adxi_channel *ch, struct waiter *waiter)
 	struct delivery *mine;
 	bool orphan;
 
+	/* Who has the role from the start and finds its reply needs no list: nobody else could wake it. */
+	if (waiter->has_role) {
+		waiter->has_role = false;
+		channel_lead(ch, waiter);
+		if (waiter_is_done(ch, waiter)) {
+			(void)pthread_cond_destroy(&waiter->wake);
+			return;
+		}
+	}
 	(void)pthread_mutex_lock(&ch->lock);
 	adxi_list_append(&ch->waiters, &waiter->link);
 	mine = channel_delivers_here(ch) ? ch->delivery : NULL;
 	if (mine)
 		mine->waiter = waiter;
 	while (!waiter_is_done(ch, waiter)) {
-		if (waiter->has_role) {
-			waiter->has_role = false;
-			(void)pthread_mutex_unlock(&ch->lock);
-			channel_lead(ch, waiter);
-			(void)pthread_mutex_lock(&ch->lock);
-			continue;
-		}
 		/* Inside a delivery nobody else delivers, and what this thread waits for may depend on it. */
 		if (mine && inbox_is_ready_locked(ch)) {
 			orphan = waiter->chosen && role_take_locked(ch);
@@ -335,6 +317,7 @@ channel_wait(struct adxi_channel *ch, struct waiter *waiter)
 		}
 		waiter->chosen = false;
 		(void)pthread_mutex_unlock(&ch->lock);
+		role_awake(ch);
 		channel_lead(ch, waiter);
 		(void)pthread_mutex_lock(&ch->lock);
 	}
@@ -342,7 +325,7 @@ channel_wait(struct adxi_channel *ch, struct waiter *waiter)
 	if (mine)
 		mine->waiter = NULL;
 	/* Told to take the role, but done before: somebody else has to. */
-	orphan = waiter->has_role || (waiter->chosen && role_take_locked(ch));
+	orphan = waiter->chosen && role_take_locked(ch);
 	(void)pthread_mutex_unlock(&ch->lock);
 	(void)pthread_cond_destroy(&waiter->wake);
 	if (orphan)

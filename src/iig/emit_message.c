@@ -552,8 +552,10 @@ emit_read_spans(struct buffer *out, const struct method *m)
 		} else if (p->form == F_ARRAY_IN) {
 			const char *count = m->params[p->partner].name;
 
+			/* Elements beyond the count are nobody's: clearing a page a call would cost
+			 * more than the call. The first one, so that it is not "uninitialized". */
 			buffer_printf(out,
-				      "\tmemset(%s, 0, sizeof %s);\n\tif (iig_request.%s != 0) {\n"
+				      "\tmemset(&%s[0], 0, sizeof %s[0]);\n\tif (iig_request.%s != 0) {\n"
 				      "\t\tiig_data = OSMessageRead(iig_message, &iig_cursor, "
 				      "(size_t)iig_request.%s * sizeof(%s));\n",
 				      p->name, p->name, count, count, p->type);
@@ -657,7 +659,8 @@ emit_run_impl(struct buffer *out, const struct method *m)
 		if (p->form == F_VALUE_OUT || p->form == F_STRUCT_OUT)
 			buffer_printf(out, "\tmemset(&%s, 0, sizeof %s);\n", p->name, p->name);
 		else if (p->form == F_ARRAY_OUT)
-			buffer_printf(out, "\tmemset(%s, 0, sizeof %s);\n", p->name, p->name);
+			buffer_printf(out, "\tmemset(%s, 0, (size_t)iig_request.%s * sizeof %s[0]);\n",
+				      p->name, m->params[p->partner].name, p->name);
 		else if (p->form == F_COUNT_OUT)
 			buffer_printf(out, "\t%s = (%s)iig_request.%s;\n", p->name, p->type,
 				      p->name);

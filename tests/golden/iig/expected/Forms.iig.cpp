@@ -464,7 +464,7 @@ Forms_Arrays_Invoke(OS_OBJECT *iig_self, const struct OSMethod *iig_method, stru
 		iig_refuse(iig_method, iig_message, kIOReturnIPCError, "squaresCount is over its bound");
 		return;
 	}
-	memset(values, 0, sizeof values);
+	memset(&values[0], 0, sizeof values[0]);
 	if (iig_request.valuesCount != 0) {
 		iig_data = OSMessageRead(iig_message, &iig_cursor, (size_t)iig_request.valuesCount * sizeof(uint32_t));
 		if (iig_data == NULL) {
@@ -473,7 +473,7 @@ Forms_Arrays_Invoke(OS_OBJECT *iig_self, const struct OSMethod *iig_method, stru
 		}
 		memcpy(values, iig_data, (size_t)iig_request.valuesCount * sizeof(uint32_t));
 	}
-	memset(bits, 0, sizeof bits);
+	memset(&bits[0], 0, sizeof bits[0]);
 	if (iig_request.bitsCount != 0) {
 		iig_data = OSMessageRead(iig_message, &iig_cursor, (size_t)iig_request.bitsCount * sizeof(bool));
 		if (iig_data == NULL) {
@@ -495,7 +495,7 @@ Forms_Arrays_Invoke(OS_OBJECT *iig_self, const struct OSMethod *iig_method, stru
 		iig_refuse(iig_method, iig_message, kIOReturnIPCError, "the number of objects is wrong");
 		return;
 	}
-	memset(squares, 0, sizeof squares);
+	memset(squares, 0, (size_t)iig_request.squaresCount * sizeof squares[0]);
 	squaresCount = (uint32_t)iig_request.squaresCount;
 	(void)iig_n_objects;
 	IOReturn iig_ret = ((Forms_Arrays_Function *)iig_method->impl)(iig_self, values, (uint32_t)iig_request.valuesCount, bits, (int)iig_request.bitsCount, squares, &squaresCount);
@@ -1106,7 +1106,7 @@ Forms_Points_Invoke(OS_OBJECT *iig_self, const struct OSMethod *iig_method, stru
 		iig_refuse(iig_method, iig_message, kIOReturnIPCError, "swappedCount is over its bound");
 		return;
 	}
-	memset(points, 0, sizeof points);
+	memset(&points[0], 0, sizeof points[0]);
 	if (iig_request.pointsCount != 0) {
 		iig_data = OSMessageRead(iig_message, &iig_cursor, (size_t)iig_request.pointsCount * sizeof(GoldenPoint));
 		if (iig_data == NULL) {
@@ -1123,7 +1123,7 @@ Forms_Points_Invoke(OS_OBJECT *iig_self, const struct OSMethod *iig_method, stru
 		iig_refuse(iig_method, iig_message, kIOReturnIPCError, "the number of objects is wrong");
 		return;
 	}
-	memset(swapped, 0, sizeof swapped);
+	memset(swapped, 0, (size_t)iig_request.swappedCount * sizeof swapped[0]);
 	swappedCount = (uint32_t)iig_request.swappedCount;
 	(void)iig_n_objects;
 	IOReturn iig_ret = ((Forms_Points_Function *)iig_method->impl)(iig_self, points, (uint32_t)iig_request.pointsCount, swapped, &swappedCount);
@@ -2015,7 +2015,7 @@ Forms_Completed_Invoke(OS_OBJECT *iig_self, const struct OSMethod *iig_method, s
 		iig_refuse(iig_method, iig_message, kIOReturnIPCError, "dataCount is over its bound");
 		return;
 	}
-	memset(data, 0, sizeof data);
+	memset(&data[0], 0, sizeof data[0]);
 	if (iig_request.dataCount != 0) {
 		iig_data = OSMessageRead(iig_message, &iig_cursor, (size_t)iig_request.dataCount * sizeof(uint32_t));
 		if (iig_data == NULL) {
@@ -2432,7 +2432,7 @@ Forms_Later_Invoke(OS_OBJECT *iig_self, const struct OSMethod *iig_method, struc
 	}
 	action = (OSAction *)iig_object;
 	memset(&answer, 0, sizeof answer);
-	memset(values, 0, sizeof values);
+	memset(values, 0, (size_t)iig_request.valuesCount * sizeof values[0]);
 	valuesCount = (uint32_t)iig_request.valuesCount;
 	memset(&point, 0, sizeof point);
 	object = NULL;

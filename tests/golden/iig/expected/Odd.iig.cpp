@@ -618,7 +618,7 @@ OddBase_Typedefs_Invoke(OS_OBJECT *iig_self, const struct OSMethod *iig_method, 
 		iig_refuse(iig_method, iig_message, kIOReturnIPCError, "othersCount is over its bound");
 		return;
 	}
-	memset(words, 0, sizeof words);
+	memset(&words[0], 0, sizeof words[0]);
 	if (iig_request.wordsCount != 0) {
 		iig_data = OSMessageRead(iig_message, &iig_cursor, (size_t)iig_request.wordsCount * sizeof(unsigned short));
 		if (iig_data == NULL) {
@@ -657,7 +657,7 @@ OddBase_Typedefs_Invoke(OS_OBJECT *iig_self, const struct OSMethod *iig_method, 
 		iig_refuse(iig_method, iig_message, kIOReturnIPCError, "the number of objects is wrong");
 		return;
 	}
-	memset(others, 0, sizeof others);
+	memset(others, 0, (size_t)iig_request.othersCount * sizeof others[0]);
 	othersCount = (int16_t)iig_request.othersCount;
 	(void)iig_n_objects;
 	IOReturn iig_ret = ((OddBase_Typedefs_Function *)iig_method->impl)(iig_self, words, (uint8_t)iig_request.wordsCount, others, &othersCount, packed, either, flag);
@@ -873,7 +873,7 @@ OddBase_Bytes_Invoke(OS_OBJECT *iig_self, const struct OSMethod *iig_method, str
 		iig_refuse(iig_method, iig_message, kIOReturnIPCError, "answerCount is over its bound");
 		return;
 	}
-	memset(bytes, 0, sizeof bytes);
+	memset(&bytes[0], 0, sizeof bytes[0]);
 	if (iig_request.bytesCount != 0) {
 		iig_data = OSMessageRead(iig_message, &iig_cursor, (size_t)iig_request.bytesCount * sizeof(char));
 		if (iig_data == NULL) {
@@ -890,7 +890,7 @@ OddBase_Bytes_Invoke(OS_OBJECT *iig_self, const struct OSMethod *iig_method, str
 		iig_refuse(iig_method, iig_message, kIOReturnIPCError, "the number of objects is wrong");
 		return;
 	}
-	memset(answer, 0, sizeof answer);
+	memset(answer, 0, (size_t)iig_request.answerCount * sizeof answer[0]);
 	answerCount = (uint32_t)iig_request.answerCount;
 	(void)iig_n_objects;
 	IOReturn iig_ret = ((OddBase_Bytes_Function *)iig_method->impl)(iig_self, bytes, (uint32_t)iig_request.bytesCount, answer, &answerCount);
