@@ -152,6 +152,8 @@ ring_consume(struct ring_rx *ring)
 	ring->head += ring->taken;
 	ring->taken = 0;
 	atomic_store(&ring->shared->head, ring->head);
-	return atomic_load(&ring->shared->producer_waits) != 0 &&
+	/* Half of it at once: a wake for each message would cost more than the message. */
+	return ring->tail_seen - ring->head <= WIRE_RING_SIZE / 2 &&
+	       atomic_load(&ring->shared->producer_waits) != 0 &&
 	       atomic_exchange(&ring->shared->producer_waits, 0) != 0;
 }

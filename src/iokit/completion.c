@@ -24,7 +24,7 @@ struct completion_event {
 	uint32_t selector;
 	IOReturn result;
 	uint32_t n_args;
-	void *args[16];
+	void *args[]; /* n_args */
 };
 
 static pthread_once_t forms_once = PTHREAD_ONCE_INIT;
@@ -89,16 +89,18 @@ run(struct iokit_event *event)
 static void
 post(struct ADXCompletion *self, IOReturn status, const uint64_t *data, uint32_t count)
 {
-	struct completion_event *event = calloc(1, sizeof *event);
+	const uint32_t n_args = count < 16 ? count : 16;
+	struct completion_event *event = malloc(sizeof *event + n_args * sizeof event->args[0]);
 
 	if (!event)
 		return;
+	memset(&event->event, 0, sizeof event->event);
 	event->selector = self->selector;
 	event->event.run = run;
 	event->event.source = iokit_ref(&self->connection->object);
 	memcpy(event->reference, self->reference, sizeof event->reference);
 	event->result = status;
-	event->n_args = count < 16 ? count : 16;
+	event->n_args = n_args;
 	for (uint32_t i = 0; i < event->n_args; i++)
 		event->args[i] = (void *)(uintptr_t)data[i];
 	iokit_port_post(self->port, &event->event);

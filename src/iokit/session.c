@@ -27,6 +27,8 @@ static struct adxi_channel *channel;  /* owned reference: to dextd */
 static ADXRegistry *registry;         /* owned reference: proxy of its door */
 static ADXObserver *observer;         /* owned reference: ours, kept over reconnects */
 static struct adxi_channel **watched; /* owned references */
+#define RECEIVE_BUDGET 64u /* messages of a channel, then callbacks run */
+
 static unsigned n_watched, watched_capacity;
 static int receive_fd = -1;           /* owned: epoll over all channels */
 static pid_t owner;                   /* the process that connected; a fork starts anew */
@@ -121,11 +123,9 @@ iokit_receive(void)
 				}
 		pthread_mutex_unlock(&lock);
 		for (unsigned i = 0; i < n_ready; i++) {
-			int r;
-			do {
-				r = adxi_channel_dispatch(ready[i], 256);
-			} while (r > 0 || (r == 0 && !adxi_channel_prepare_sleep(ready[i])));
-			if (r == -EPIPE)
+			/* What is left keeps the descriptor readable; what was taken is still in the processor's cache when its
+			 * callbacks run. */
+			if (adxi_channel_dispatch(ready[i], RECEIVE_BUDGET) == -EPIPE)
 				iokit_unwatch_channel(ready[i]);
 			adxi_channel_unref(ready[i]);
 		}
