@@ -106,8 +106,8 @@ const struct bench_row bench_rows[] = {
 	    BENCH_IDLE_P50, BENCH_AT_MOST, 1.25, .gap_ns = 125000),
 
 	/* ---- USB ---- */
-	TIME("B11", "usb", "transfer-1", "a null transfer, one at a time, against a null call of its driver", "usb/bench-usb --null-call", "usb/bench-usb --depth 1",
-	     BENCH_AT_MOST, 1.1),
+	TIME("B11", "usb", "transfer-1", "a null transfer, one at a time, against a null call of its driver",
+	     "usb/bench-usb --null-call", "usb/bench-usb --depth 1", BENCH_AT_MOST, 1.1),
 	TIME("B11", "usb", "transfer-8", "null transfers, 8 in flight, against usbredirparser", "peers/redir --depth 8",
 	     "usb/bench-usb --depth 8", BENCH_AT_MOST, 0.45),
 	TIME("B11", "usb", "transfer-64", "null transfers, 64 in flight, against usbredirparser", "peers/redir --depth 64",
