@@ -49,7 +49,7 @@ call_register(struct adxi_channel *ch, struct call *call, bool leads)
 		ch->calls_free = slot->next_free;
 		slot->call = call;
 		call->transaction = (uint64_t)slot->generation << 32 | index;
-		atomic_fetch_add_explicit(&ch->calls_pending, 1, memory_order_relaxed);
+		COUNT(ch->calls_pending, 1, memory_order_relaxed);
 		call->waiter.has_role = leads && role_take_locked(ch);
 	}
 	(void)pthread_mutex_unlock(&ch->lock);
@@ -68,7 +68,7 @@ call_detach_locked(struct adxi_channel *ch, uint32_t index)
 	slot->generation++;
 	slot->next_free = ch->calls_free;
 	ch->calls_free = index;
-	atomic_fetch_sub_explicit(&ch->calls_pending, 1, memory_order_relaxed);
+	COUNT(ch->calls_pending, -1ull, memory_order_relaxed);
 	return call;
 }
 
@@ -124,7 +124,7 @@ call_received(struct adxi_channel *ch, struct call *call, IOReturn status)
 		return;
 	}
 	call->status = status;
-	atomic_store(&call->waiter.done, true);
+	atomic_store_explicit(&call->waiter.done, true, memory_order_relaxed); /* this thread's own */
 }
 
 void

@@ -40,7 +40,7 @@ channel_put(struct adxi_channel *ch, struct item *item)
 {
 	(void)pthread_mutex_lock(&ch->lock);
 	adxi_list_append(&ch->inbox, &item->link);
-	atomic_fetch_add(&ch->n_inbox, 1);
+	COUNT(ch->n_inbox, 1u, memory_order_release);
 	if (ch->delivery && ch->delivery->waiter)
 		(void)pthread_cond_signal(&ch->delivery->waiter->wake);
 	(void)pthread_mutex_unlock(&ch->lock);
@@ -56,7 +56,7 @@ deliver_locked(struct adxi_channel *ch)
 	while (inbox_is_ready_locked(ch)) {
 		item = ADXI_LIST_FIRST(&ch->inbox, struct item, link);
 		adxi_list_remove(&item->link);
-		atomic_fetch_sub(&ch->n_inbox, 1);
+		COUNT(ch->n_inbox, -1u, memory_order_relaxed);
 		delivery.below = ch->delivery;
 		delivery.handed_over = false;
 		ch->delivery = &delivery;

@@ -179,6 +179,10 @@ struct adxi_channel {
 
 #define CHANNEL_NO_SLOT UINT32_MAX
 
+/* Of a counter that one thread at a time writes (under a lock, with the role) and any may read: no locked instruction. */
+#define COUNT(counter, n, order)                                                                                        \
+	atomic_store_explicit(&(counter), atomic_load_explicit(&(counter), memory_order_relaxed) + (n), order)
+
 /* channel.c */
 /** Dead from now on: everything pending ends, rights are given up, closed() runs. No lock, no role may be held. */
 void channel_die(struct adxi_channel *channel, int reason);

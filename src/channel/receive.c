@@ -363,7 +363,7 @@ receive_one(struct adxi_channel *ch)
 		return RECEIVED_NONE;
 	if (r < 0)
 		return broken(ch, "a message whose size or place in the ring cannot be");
-	atomic_fetch_add_explicit(&ch->received, 1, memory_order_relaxed);
+	COUNT(ch->received, 1, memory_order_relaxed);
 	payload = header.size - (uint32_t)sizeof(header);
 	if (header.n_objects > OS_MESSAGE_MAX_OBJECTS || header.n_fds > WIRE_MAX_FDS ||
 	    header.n_objects * sizeof(struct wire_slot) > payload || header.content_size % 8 != 0 ||
@@ -371,7 +371,7 @@ receive_one(struct adxi_channel *ch)
 		return broken(ch, "a message whose counts exceed its size");
 	switch (header.kind) {
 	case WIRE_REQUEST:
-		atomic_fetch_add_explicit(&ch->requests, 1, memory_order_relaxed);
+		COUNT(ch->requests, 1, memory_order_relaxed);
 		/* fall through */
 	case WIRE_ONEWAY:
 		r = receive_request(ch, &header, body);

@@ -49,11 +49,14 @@ bells_read(struct adxi_channel *ch)
 void
 role_awake(struct adxi_channel *ch)
 {
-	const uint32_t announced = atomic_exchange(&ch->announced, WIRE_AWAKE);
+	const uint32_t announced = atomic_load_explicit(&ch->announced, memory_order_relaxed);
+	_Atomic uint32_t *word = &ch->rx.shared->consumer_sleeps;
 
+	if (announced != WIRE_AWAKE)
+		atomic_store_explicit(&ch->announced, WIRE_AWAKE, memory_order_relaxed);
 	if (announced != WIRE_AWAKE &&
-	    atomic_exchange(&ch->rx.shared->consumer_sleeps, WIRE_AWAKE) == WIRE_AWAKE) {
-		atomic_fetch_add_explicit(&ch->wakes_received, 1, memory_order_relaxed);
+	    (atomic_load(word) == WIRE_AWAKE || atomic_exchange(word, WIRE_AWAKE) == WIRE_AWAKE)) {
+		COUNT(ch->wakes_received, 1, memory_order_relaxed);
 		if (announced == WIRE_BELLS)
 			atomic_fetch_add(&ch->wakes_owed, 1);
 	}
@@ -65,7 +68,7 @@ role_awake(struct adxi_channel *ch)
 bool
 role_asleep(struct adxi_channel *ch, uint32_t head, enum wire_sleep how)
 {
-	atomic_store(&ch->announced, how);
+	atomic_store_explicit(&ch->announced, how, memory_order_relaxed);
 	atomic_store(&ch->rx.shared->consumer_sleeps, how);
 	return !ring_has_more(ch->rx.shared, head) &&
 	       (atomic_load(&ch->queued_bytes) == 0 || ring_wishes_room(&ch->tx));

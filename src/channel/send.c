@@ -335,7 +335,7 @@ publish_queued(struct adxi_channel *ch, struct queued *queued, bool *wake)
 	if (r < 0)
 		return r == -EAGAIN ? 0 : r;
 	memcpy(place, queued->bytes, queued->size);
-	atomic_fetch_add_explicit(&ch->sent, 1, memory_order_release);
+	COUNT(ch->sent, 1, memory_order_release);
 	ring_publish(&ch->tx);
 	*wake = true;
 	queued_free(ch, queued);
@@ -442,7 +442,7 @@ send_locked(struct adxi_channel *ch, struct outgoing *out, bool *wake)
 			r = send_fds(ch, &out->header->fd_sequence, out->fds, out->n_fds);
 		if (r == 0) {
 			outgoing_write(out, place);
-			atomic_fetch_add_explicit(&ch->sent, 1, memory_order_release);
+			COUNT(ch->sent, 1, memory_order_release);
 			ring_publish(&ch->tx);
 			return 1;
 		}

@@ -277,11 +277,11 @@ resume(const struct slot *slot, const struct adxi_channel *channel)
 	struct group *group = worker.group;
 	bool lingers = group && !atomic_load(&slot->polled) &&
 		       adxi_channel_is_called_from(channel, (unsigned)(group - groups)) &&
-		       !atomic_exchange(&group->lingers, true);
+		       !atomic_exchange_explicit(&group->lingers, true, memory_order_relaxed);
 	int n = adxi_channel_resume(RECEIVE_BUDGET, lingers ? LINGER_NS : 0);
 
 	if (lingers)
-		atomic_store(&group->lingers, false);
+		atomic_store_explicit(&group->lingers, false, memory_order_relaxed);
 	return n;
 }
 
@@ -388,9 +388,12 @@ static void
 note_heat(struct slot *slot, struct adxi_channel *channel)
 {
 	const uint64_t now = adxi_now_ns(), requests = adxi_channel_requests(channel);
-	const uint64_t last = atomic_exchange_explicit(&slot->last_ns, now, memory_order_relaxed);
-	const uint64_t before = atomic_exchange_explicit(&slot->n_requests, requests, memory_order_relaxed);
+	const uint64_t last = atomic_load_explicit(&slot->last_ns, memory_order_relaxed);
+	const uint64_t before = atomic_load_explicit(&slot->n_requests, memory_order_relaxed);
 	unsigned streak = 0;
+
+	atomic_store_explicit(&slot->last_ns, now, memory_order_relaxed);
+	atomic_store_explicit(&slot->n_requests, requests, memory_order_relaxed);
 
 	if (now - last < HOT_NS && requests - before == 1)
 		streak = atomic_load_explicit(&slot->streak, memory_order_relaxed) + 1;

@@ -169,7 +169,7 @@ OSInvoke(const struct OSCall *call, struct OSMessage *ret_reply)
 	status = check_call(call);
 	if (status != kIOReturnSuccess)
 		return status;
-	if (call->target->flags & OS_OBJECT_DEAD) {
+	if (__atomic_load_n(&call->target->flags, __ATOMIC_RELAXED) & OS_OBJECT_DEAD) {
 		object_tell_dead(call->target, call->name);
 		return MACH_SEND_INVALID_DEST;
 	}
