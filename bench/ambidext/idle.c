@@ -10,7 +10,7 @@
 #include "client.h"
 #include "proc.h"
 
-#define SETTLE_NS 500000000u
+#define SETTLE_NS 2000000000u
 #define WATCH_NS  5000000000u
 
 struct idle {
