@@ -12,6 +12,7 @@
 #include "rig.h"
 
 #define PATIENCE_S 3
+#define CLOSING_S  0.2
 
 static uint64_t log_from; /* lines after this one are of the trap that runs */
 
@@ -84,16 +85,22 @@ log_show(void)
 	CFRelease(lines);
 }
 
-bool
-rig_is_told(const char *rule, const char *const said[MAX_SAID])
+static bool
+is_told_within(double seconds, const char *rule, const char *const said[MAX_SAID])
 {
-	double until = now() + PATIENCE_S;
+	double until = now() + seconds;
 	bool found;
 
 	/* A line travels through the driver's standard error to dextd: each look is a round trip to where it arrives. */
 	while (!(found = log_says(rule, said)) && now() < until)
 		(void)poll(NULL, 0, 1);
 	return found;
+}
+
+bool
+rig_is_told(const char *rule, const char *const said[MAX_SAID])
+{
+	return is_told_within(PATIENCE_S, rule, said);
 }
 
 /* ---- services, callbacks ---- */
@@ -218,6 +225,9 @@ run(const struct trap *trap, bool strict)
 		return fails(trap, "its service did not appear");
 	}
 	kern_return_t ret = trap->plant(&rig);
+	/* What the driver has yet to run is not run once its client has closed. Some things are told at the close only. */
+	if (rig.connection && trap->rule)
+		(void)is_told_within(CLOSING_S, trap->rule, trap->said);
 	if (rig.connection)
 		IOServiceClose(rig.connection);
 	if (ret != wanted) {
