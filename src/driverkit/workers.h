@@ -6,15 +6,20 @@
  * @file driverkit/workers.h
  * @brief The process's threads: each waits for channels, timers and jobs, and does what comes.
  *
+ * They are in groups, one a processor up to four (adxi_bells()), each bound to its processor: a caller wakes the group of the
+ * processor that it runs on and goes to sleep there, so no other processor has to be woken.
+ *
  *   WAITING in epoll --channel readable--> RECEIVING --a queue got work--> RUNNING user code
  *       ^                                                                         |
  *       `-------------------------------------------------------------------------'
  *
  * A worker receives a channel without running anything of it: what arrives becomes work on queues.
  * The first queue that got work stays with the worker, which runs it when it has received; the
- * others go to other workers. When the last waiting worker begins to run user code another thread
- * is started, up to a bound, so that the process goes on receiving while drivers block. Nothing
- * here starts before adxi_workers_start().
+ * others go to the next group. When the last waiting worker of a group begins to run user code another
+ * thread is started there, up to a bound, so that the process goes on receiving while drivers block.
+ * After a reply a worker waits for the next call of the same channel (docs/channel.md, "Staying"), and calls in a loop are
+ * polled by the next group ("Polling"). A driver's own threads may run anywhere. Nothing here starts before
+ * adxi_workers_start().
  *
  * Threads: everything [any].
  */
