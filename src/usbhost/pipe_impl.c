@@ -10,6 +10,7 @@
 #include "object/containers.h"
 #include "usbhost/nub.h"
 #include "usbhost/request.h"
+#include "usbhost/ring.h"
 
 static struct host_pipe *
 pipe_of(IOUSBHostPipe *self)
@@ -76,14 +77,15 @@ prepare(IOUSBHostPipe *self, IOMemoryDescriptor *buffer, uint32_t length, uint32
 }
 
 kern_return_t
-IOUSBHostPipe_AsyncIO_Impl(IOUSBHostPipe *self, IOMemoryDescriptor *dataBuffer, uint32_t dataBufferLength,
-			   OSAction *completion, uint32_t completionTimeoutMs)
+IOUSBHostPipe__AsyncIO_Impl(IOUSBHostPipe *self, IOMemoryDescriptor *dataBuffer, uint32_t dataBufferLength,
+			    OSAction *completion, uint32_t completionTimeoutMs)
 {
 	struct request *request;
 	IOReturn status;
 
 	if (!completion)
 		return kIOReturnBadArgument;
+	nub_pipe_take(self);
 	status = prepare(self, dataBuffer, dataBufferLength, completionTimeoutMs, completion, async_end, &request);
 	if (status != kIOReturnSuccess)
 		return status;
@@ -98,6 +100,7 @@ IOUSBHostPipe_IO_Impl(IOUSBHostPipe *self, IOMemoryDescriptor *dataBuffer, uint3
 	struct OSReply *reply;
 	IOReturn status;
 
+	nub_pipe_take(self);
 	status = prepare(self, dataBuffer, dataBufferLength, completionTimeoutMs, NULL, sync_end, &request);
 	if (status != kIOReturnSuccess)
 		return status;
@@ -113,6 +116,64 @@ IOUSBHostPipe_IO_Impl(IOUSBHostPipe *self, IOMemoryDescriptor *dataBuffer, uint3
 }
 
 /* ---------------------------------------------------------------------------------------------
+ * AsyncIO in shared memory
+ */
+
+kern_return_t
+IOUSBHostPipe__CreateRing_Impl(IOUSBHostPipe *self, ADXUSBCompletions *completions, IOMemoryDescriptor **memory,
+			       uint8_t *address)
+{
+	const struct usb_setting_endpoint *endpoint = &pipe_of(self)->endpoint;
+	struct IOUSBHostPipe_IVars *ivars = self->ivars;
+	struct host_ring *ring, *before;
+	bool mine;
+
+	if (endpoint->type != USB_BULK && endpoint->type != USB_INTERRUPT)
+		return kIOReturnUnsupported;
+	if (!completions)
+		return kIOReturnBadArgument;
+	nub_pipe_take(self);
+	ring = host_ring_new(pipe_of(self), completions);
+	if (!ring)
+		return kIOReturnNoMemory;
+	/* A driver makes another one when it had let go of the pipe, so the first one is done with. */
+	(void)pthread_mutex_lock(&ivars->lock);
+	before = ivars->requests;
+	mine = !before || host_ring_is_of(before, completions);
+	if (mine)
+		ivars->requests = host_ref(ring);
+	(void)pthread_mutex_unlock(&ivars->lock);
+	if (mine) {
+		(void)host_unref(before);
+		*memory = adxi_retain(host_ring_memory(ring));
+		*address = endpoint->address;
+	}
+	(void)host_unref(ring);
+	return mine ? kIOReturnSuccess : kIOReturnBusy;
+}
+
+kern_return_t
+IOUSBHostPipe__SetBuffer_Impl(IOUSBHostPipe *self, uint32_t index, IOMemoryDescriptor *buffer)
+{
+	kern_return_t status = kIOReturnNotReady;
+	struct host_ring *ring;
+
+	(void)pthread_mutex_lock(&self->ivars->lock);
+	ring = self->ivars->requests ? host_ref(self->ivars->requests) : NULL;
+	(void)pthread_mutex_unlock(&self->ivars->lock);
+	if (ring)
+		status = host_ring_set_buffer(ring, index, buffer);
+	(void)host_unref(ring);
+	return status;
+}
+
+void
+IOUSBHostPipe__Submitted_Impl(IOUSBHostPipe *self)
+{
+	nub_pipe_take(self);
+}
+
+/* ---------------------------------------------------------------------------------------------
  * Abort, ClearStall
  */
 
@@ -125,6 +186,7 @@ clear_done(void *context, IOReturn status)
 kern_return_t
 IOUSBHostPipe_Abort_Impl(IOUSBHostPipe *self, IOOptionBits options, kern_return_t withError, IOService *forClient)
 {
+	nub_pipe_take(self);
 	return request_abort(&pipe_of(self)->queue, options, withError, IOUSBHostPipe_Abort_Reply);
 }
 
@@ -135,6 +197,7 @@ IOUSBHostPipe_ClearStall_Impl(IOUSBHostPipe *self, bool withRequest)
 
 	if (!reply)
 		return kIOReturnUnsupported;
+	nub_pipe_take(self);
 	host_pipe_clear_stall(pipe_of(self), withRequest, clear_done, reply);
 	return kIOReturnSuccess;
 }

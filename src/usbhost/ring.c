@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: MIT */
+/* The host's end of a pipe's ring: usbdriverkit/ring.h. */
+
+#include "usbhost/ring.h"
+
+#include <stdlib.h>
+
+#include <USBDriverKit/ADXUSBCompletions.h>
+
+#include "base/clock.h"
+#include "channel/channel.h"
+#include "channel/memory_object.h"
+#include "object/containers.h"
+#include "usbdriverkit/ring.h"
+#include "usbhost/request.h"
+
+#define LOG_TOPIC "usb.ring"
+#include "base/log.h"
+
+#define TAKE_MAX  512u /* submissions before others get the thread */
+#define BELL_AT   16u  /* completions of one take that may wait for its end */
+#define SPARE_MAX 64u  /* requests kept for the next ones */
+
+struct ring_request {
+	struct host_request base;
+	struct host_ring *ring;     /* owned reference */
+	IOMemoryDescriptor *buffer; /* owned reference, or NULL */
+	struct ring_request *next;  /* in host_ring::spare */
+	uint32_t cookie;
+};
+
+/* What the driver means by a number. */
+struct known_buffer {
+	IOMemoryDescriptor *descriptor; /* owned reference, or NULL */
+	uint8_t *data;                  /* in its memory */
+	uint64_t capacity;
+};
+
+struct host_ring {
+	struct host_ref ref;            /* the object's, each request's, the job's */
+	struct host_pipe *pipe;         /* owned reference */
+	ADXUSBCompletions *completions; /* owned reference: the driver's end */
+	IOMemoryDescriptor *memory;     /* owned reference: ours */
+	struct usb_ring *shared;        /* in it */
+	struct host_shown shown;
+	struct host_job job;
+
+	pthread_mutex_t taking;         /* guards the three below; held while the back end takes what is submitted */
+	uint32_t taken;
+	bool job_pending;
+	struct known_buffer buffers[USB_RING_BUFFERS];
+
+	pthread_mutex_t giving;         /* guards all below; innermost */
+	uint32_t completed;
+	struct ring_request *spare;     /* owned */
+	unsigned n_spare;
+};
+
+/* The ring from which this thread takes: the bell for what ends meanwhile may wait. */
+static _Thread_local struct host_ring *taking_from;
+static _Thread_local unsigned unrung;
+
+static void
+ring_free(struct host_ref *ref)
+{
+	struct host_ring *ring = (struct host_ring *)ref;
+	struct ring_request *request;
+
+	host_queue_hide(&ring->pipe->queue, &ring->shown);
+	while ((request = ring->spare)) {
+		ring->spare = request->next;
+		free(request);
+	}
+	for (uint32_t i = 0; i < USB_RING_BUFFERS; i++)
+		adxi_release(ring->buffers[i].descriptor);
+	adxi_release(ring->completions);
+	adxi_release(ring->memory);
+	(void)pthread_mutex_destroy(&ring->taking);
+	(void)pthread_mutex_destroy(&ring->giving);
+	(void)host_unref(ring->pipe);
+	free(ring);
+}
+
+/* ---------------------------------------------------------------------------------------------
+ * Completions
+ */
+
+static void
+bell(struct host_ring *ring)
+{
+	if (usb_ring_wants_bell(&ring->shared->completion_bell))
+		ADXUSBCompletions_Completed(ring->completions);
+}
+
+static void
+give(struct host_ring *ring, uint32_t cookie, IOReturn status, uint32_t actual, uint64_t time_ns)
+{
+	struct usb_ring *shared = ring->shared;
+
+	(void)pthread_mutex_lock(&ring->giving);
+	shared->completions[ring->completed % USB_RING_COMPLETIONS] = (struct usb_ring_completion){
+		.cookie = cookie, .status = status, .actual = actual, .time_ns = time_ns,
+	};
+	ring->completed++;
+	atomic_store_explicit(&shared->completed, ring->completed, memory_order_release);
+	(void)pthread_mutex_unlock(&ring->giving);
+	if (taking_from == ring && ++unrung < BELL_AT)
+		return;
+	unrung = taking_from == ring ? 0 : unrung;
+	bell(ring);
+}
+
+static void
+ring_end(struct host_request *base, IOReturn status, uint32_t actual, uint64_t time_ns)
+{
+	struct ring_request *request = (struct ring_request *)base;
+
+	give(request->ring, request->cookie, status, actual, time_ns);
+}
+
+static void
+ring_request_free(struct host_request *base)
+{
+	struct ring_request *request = (struct ring_request *)base;
+	struct host_ring *ring = request->ring;
+
+	adxi_release(request->buffer);
+	(void)pthread_mutex_lock(&ring->giving);
+	if (ring->n_spare < SPARE_MAX) {
+		request->next = ring->spare;
+		ring->spare = request;
+		ring->n_spare++;
+		request = NULL;
+	}
+	(void)pthread_mutex_unlock(&ring->giving);
+	free(request);
+	(void)host_unref(ring);
+}
+
+/* ---------------------------------------------------------------------------------------------
+ * Submissions
+ */
+
+static struct ring_request *
+ring_request_new(struct host_ring *ring)
+{
+	struct ring_request *request;
+
+	(void)pthread_mutex_lock(&ring->giving);
+	request = ring->spare;
+	if (request) {
+		ring->spare = request->next;
+		ring->n_spare--;
+	}
+	(void)pthread_mutex_unlock(&ring->giving);
+	if (!request)
+		request = malloc(sizeof *request);
+	if (!request)
+		return NULL;
+	*request = (struct ring_request){ .base = { .end = ring_end, .free = ring_request_free } };
+	adxi_list_init(&request->base.link);
+	request->ring = host_ref(ring);
+	return request;
+}
+
+static IOReturn
+submit(struct host_ring *ring, const struct usb_ring_submission *submission)
+{
+	const struct usb_setting_endpoint *endpoint = &ring->pipe->endpoint;
+	const struct known_buffer *buffer = NULL;
+	struct ring_request *request;
+
+	if (submission->length > 0) {
+		if (submission->buffer >= USB_RING_BUFFERS)
+			return kIOReturnBadArgument;
+		buffer = &ring->buffers[submission->buffer];
+		if (!buffer->descriptor || submission->length > buffer->capacity)
+			return kIOReturnBadArgument;
+	}
+	request = ring_request_new(ring);
+	if (!request)
+		return kIOReturnNoMemory;
+	request->cookie = submission->cookie;
+	request->buffer = buffer ? adxi_retain(buffer->descriptor) : NULL;
+	request->base.transfer = (struct usb_transfer){
+		.endpoint = endpoint->address,
+		.type = endpoint->type,
+		.length = submission->length,
+		.timeout_ms = submission->timeout_ms,
+		.data = buffer ? buffer->data : NULL,
+	};
+	return host_queue_submit(&ring->pipe->queue, &request->base);
+}
+
+/* The driver was told that it is accepted, so a refusal is its end. */
+static void
+take_one(struct host_ring *ring, const struct usb_ring_submission *submission)
+{
+	IOReturn status = submit(ring, submission);
+
+	if (status == kIOReturnSuccess)
+		return;
+	/* It was open when the driver looked: had this come a moment sooner, it had been aborted. */
+	give(ring, submission->cookie, status == kIOReturnNotOpen ? kIOReturnAborted : status, 0, adxi_now_ns());
+}
+
+static void job_run(struct host_job *job);
+
+/* Left for later, on a thread that nobody waits for. False: there is none. */
+static bool
+leave_rest_locked(struct host_ring *ring)
+{
+	if (ring->job_pending)
+		return true;
+	ring->job.run = job_run;
+	ring->job_pending = true;
+	(void)host_ref(ring);
+	if (host_device_job(ring->pipe->interface->device, &ring->job) == 0)
+		return true;
+	ring->job_pending = false;
+	(void)host_unref(ring);
+	return false;
+}
+
+static void
+take_locked(struct host_ring *ring)
+{
+	struct usb_ring *shared = ring->shared;
+	unsigned n = 0;
+
+	for (;;) {
+		uint32_t waiting = atomic_load_explicit(&shared->submitted, memory_order_acquire) - ring->taken;
+		struct usb_ring_submission submission;
+
+		if (waiting == 0) {
+			usb_ring_want_bell(&shared->submission_bell);
+			if (atomic_load_explicit(&shared->submitted, memory_order_acquire) == ring->taken)
+				return;
+			atomic_store_explicit(&shared->submission_bell, 0, memory_order_relaxed);
+			continue;
+		}
+		if (waiting > USB_RING_SUBMISSIONS) {
+			log_warning("a driver wrote a place that cannot be into the ring of endpoint 0x%02x",
+				 ring->pipe->endpoint.address);
+			ring->taken += waiting - USB_RING_SUBMISSIONS;
+			continue;
+		}
+		if (n++ >= TAKE_MAX && leave_rest_locked(ring))
+			return;
+		submission = shared->submissions[ring->taken % USB_RING_SUBMISSIONS];
+		ring->taken++;
+		atomic_store_explicit(&shared->taken, ring->taken, memory_order_release);
+		take_one(ring, &submission);
+	}
+}
+
+void
+host_ring_take(struct host_ring *ring)
+{
+	struct host_ring *outer = taking_from;
+	unsigned outer_unrung = unrung;
+
+	if (!ring || outer == ring)
+		return;
+	(void)pthread_mutex_lock(&ring->taking);
+	taking_from = ring;
+	unrung = 0;
+	take_locked(ring);
+	taking_from = outer;
+	if (unrung)
+		bell(ring);
+	unrung = outer_unrung;
+	(void)pthread_mutex_unlock(&ring->taking);
+}
+
+static void
+job_run(struct host_job *job)
+{
+	struct host_ring *ring = adxi_container_of(job, struct host_ring, job);
+
+	(void)pthread_mutex_lock(&ring->taking);
+	ring->job_pending = false;
+	(void)pthread_mutex_unlock(&ring->taking);
+	host_ring_take(ring);
+	(void)host_unref(ring);
+}
+
+IOReturn
+host_ring_set_buffer(struct host_ring *ring, uint32_t index, IOMemoryDescriptor *descriptor)
+{
+	struct adxi_memory *memory = adxi_memory_of((OS_OBJECT *)descriptor);
+	struct known_buffer buffer = { 0 }, before;
+	IOReturn status;
+
+	if (index >= USB_RING_BUFFERS)
+		return kIOReturnBadArgument;
+	if (descriptor) {
+		buffer.capacity = memory ? adxi_memory_capacity(memory) : 0;
+		if (buffer.capacity > UINT32_MAX)
+			buffer.capacity = UINT32_MAX;
+		status = request_buffer(descriptor, (uint32_t)buffer.capacity, ring->pipe->endpoint.address & 0x80, "AsyncIO",
+					&buffer.data);
+		if (status == kIOReturnSuccess && !buffer.data)
+			status = kIOReturnBadArgument;
+		if (status != kIOReturnSuccess)
+			return status;
+		buffer.descriptor = adxi_retain(descriptor);
+	}
+	(void)pthread_mutex_lock(&ring->taking);
+	before = ring->buffers[index];
+	ring->buffers[index] = buffer;
+	(void)pthread_mutex_unlock(&ring->taking);
+	adxi_release(before.descriptor);
+	return kIOReturnSuccess;
+}
+
+/* ---------------------------------------------------------------------------------------------
+ * Life
+ */
+
+bool
+host_ring_is_of(const struct host_ring *ring, ADXUSBCompletions *completions)
+{
+	return adxi_channel_of((OS_OBJECT *)ring->completions) == adxi_channel_of((OS_OBJECT *)completions);
+}
+
+IOMemoryDescriptor *
+host_ring_memory(struct host_ring *ring)
+{
+	return ring->memory;
+}
+
+static IOMemoryDescriptor *
+memory_new(struct usb_ring **ret_shared)
+{
+	struct adxi_memory *memory;
+	IOMemoryDescriptor *object;
+	void *address;
+
+	if (adxi_memory_create(sizeof(struct usb_ring), ADXI_MEMORY_IN | ADXI_MEMORY_OUT, &memory) < 0)
+		return NULL;
+	object = adxi_memory_object(memory);
+	if (!object || adxi_memory_address(memory, &address) < 0)
+		return adxi_release(object);
+	*ret_shared = address;
+	return object;
+}
+
+struct host_ring *
+host_ring_new(struct host_pipe *pipe, ADXUSBCompletions *completions)
+{
+	struct host_ring *ring = calloc(1, sizeof *ring);
+
+	if (!ring)
+		return NULL;
+	ring->memory = memory_new(&ring->shared);
+	if (!ring->memory) {
+		free(ring);
+		return NULL;
+	}
+	atomic_init(&ring->ref.n, 1);
+	ring->ref.free = ring_free;
+	ring->pipe = host_ref(pipe);
+	ring->completions = adxi_retain(completions);
+	(void)pthread_mutex_init(&ring->taking, NULL);
+	(void)pthread_mutex_init(&ring->giving, NULL);
+	atomic_store(&ring->shared->submission_bell, 1);
+	atomic_store(&ring->shared->completion_bell, 1);
+	ring->shown.word = &ring->shared->refuse;
+	host_queue_show(&pipe->queue, &ring->shown);
+	return ring;
+}
