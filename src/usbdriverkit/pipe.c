@@ -2,12 +2,14 @@
 /* AsyncIO through the memory that a driver shares with usbhost: ring.h. Whatever does not fit goes by a message. */
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 
 #include <DriverKit/IOMemoryDescriptor.h>
 #include <USBDriverKit/ADXUSBCompletions.h>
 #include <USBDriverKit/IOUSBHostPipe.h>
 
+#include "base/clock.h"
 #include "base/rules.h"
 #include "channel/memory_object.h"
 #include "driverkit/invoke.h"
@@ -17,7 +19,8 @@
 #include "base/log.h"
 
 #define NO_SLOT    UINT32_MAX
-#define DRAIN_MAX  64u /* callbacks before others get the queue */
+#define DRAIN_MAX  128u /* callbacks before others get the queue */
+#define LOOK_NS    20000u /* longer than a wake takes, or looking never pays */
 #define N_NOTICED  256u
 #define FEW_BUFFERS 64u
 
@@ -186,13 +189,19 @@ post(ADXUSBCompletions *self)
 	adxi_invoker_post(self->ivars->invoker);
 }
 
+static bool
+has_completion(const struct ADXUSBCompletions_IVars *ring)
+{
+	return atomic_load_explicit(&ring->shared->completed, memory_order_acquire) != ring->seen;
+}
+
 /* Up to @p max completions. */
 static uint32_t
 drain(struct ADXUSBCompletions_IVars *ring, uint32_t max, bool dropped)
 {
 	uint32_t n = 0;
 
-	while (n < max && atomic_load_explicit(&ring->shared->completed, memory_order_acquire) != ring->seen) {
+	while (n < max && has_completion(ring)) {
 		struct usb_ring_completion entry = ring->shared->completions[ring->seen % USB_RING_COMPLETIONS];
 
 		ring->seen++;
@@ -202,6 +211,38 @@ drain(struct ADXUSBCompletions_IVars *ring, uint32_t max, bool dropped)
 	return n;
 }
 
+static bool
+look_until(struct ADXUSBCompletions_IVars *ring, uint32_t looks)
+{
+	uint64_t until = 0;
+
+	for (;;) {
+		for (unsigned i = 0; i < 32; i++) {
+			if (has_completion(ring))
+				return true;
+			usb_ring_relax();
+		}
+		/* The first turn is shorter than the clock is worth. */
+		if (until == 0)
+			until = adxi_now_ns() + LOOK_NS;
+		else if (adxi_now_ns() >= until)
+			return false;
+		if (atomic_load_explicit(&ring->shared->host_looks, memory_order_relaxed) != looks)
+			return false;
+	}
+}
+
+/* While a thread of usbhost looks at what this one submits, on another processor, its completion is there sooner than a bell. */
+static bool
+look(struct ADXUSBCompletions_IVars *ring)
+{
+	struct usb_ring *shared = ring->shared;
+	uint32_t looks = atomic_load_explicit(&shared->host_looks, memory_order_relaxed);
+
+	return looks != 0 && looks - 1 != (uint32_t)sched_getcpu() &&
+	       atomic_load_explicit(&shared->submitted, memory_order_relaxed) != ring->seen && look_until(ring, looks);
+}
+
 /* On the callbacks' queue. */
 static void
 run(void *context, bool dropped)
@@ -209,23 +250,25 @@ run(void *context, bool dropped)
 	ADXUSBCompletions *self = context;
 	struct ADXUSBCompletions_IVars *ring = self->ivars;
 	struct usb_ring *shared = ring->shared;
+	uint32_t left = DRAIN_MAX;
 
 	for (;;) {
-		if (drain(ring, dropped ? UINT32_MAX : DRAIN_MAX, dropped) == DRAIN_MAX && !dropped) {
+		left -= drain(ring, dropped ? UINT32_MAX : left, dropped);
+		if (left == 0 && !dropped) {
 			adxi_invoker_post(ring->invoker); /* behind what else is there; the reference goes along */
 			return;
 		}
+		if (!dropped && look(ring))
+			continue;
 		atomic_store(&ring->posted, false);
 		usb_ring_want_bell(&shared->completion_bell);
 		/* What came before the bell was wanted. */
-		if (atomic_load_explicit(&shared->completed, memory_order_acquire) == ring->seen &&
-		    !atomic_load(&ring->ending))
+		if (!has_completion(ring) && !atomic_load(&ring->ending))
 			break;
 		if (atomic_exchange(&ring->posted, true))
 			break; /* the bell was faster */
 		atomic_store_explicit(&shared->completion_bell, 0, memory_order_relaxed);
-		if (atomic_load_explicit(&shared->completed, memory_order_acquire) == ring->seen &&
-		    atomic_load(&ring->ending)) {
+		if (!has_completion(ring) && atomic_load(&ring->ending)) {
 			end_ring(ring);
 			break; /* posted for ever: nobody rings */
 		}
@@ -525,6 +568,7 @@ put(struct ADXUSBCompletions_IVars *ring, IOMemoryDescriptor *buffer, uint32_t l
 		shared->submissions[ring->submitted % USB_RING_SUBMISSIONS] =
 			(struct usb_ring_submission){ cookie, number, length, timeout_ms };
 		ring->submitted++;
+		atomic_store_explicit(&shared->driver_cpu, (uint32_t)sched_getcpu(), memory_order_relaxed);
 		atomic_store_explicit(&shared->submitted, ring->submitted, memory_order_release);
 		result = PUT;
 	}

@@ -19,6 +19,10 @@
  * look. Completions cannot overflow, because the driver has at most so many requests in the ring; one that has more
  * loses its own. Buffers are numbers that _SetBuffer gave a meaning.
  *
+ * When bells follow each other so fast that sleeping costs more than the transfers, a thread of usbhost on another processor looks at
+ * the submissions for a while (host_looks), and so does the driver at the completions while it does. It
+ * begins while the driver is awake: who sleeps is best woken from his own processor, where the thread is that he rang for.
+ *
  * refuse is what submit would answer now (0: open), so that AsyncIO knows at once what a message would be told: see
  * docs/decisions/0006.
  */
@@ -47,14 +51,27 @@ struct usb_ring_completion {
 /* Each word has a cache line: its writers are on one side, except a bell's. */
 struct usb_ring {
 	_Alignas(64) _Atomic uint32_t submitted;       /* the driver's: entries ever put in */
+	_Atomic uint32_t driver_cpu;                   /* the driver's: where it put the last one */
 	_Alignas(64) _Atomic uint32_t taken;           /* usbhost's: entries ever taken out */
 	_Alignas(64) _Atomic uint32_t submission_bell; /* 1: ring */
 	_Alignas(64) _Atomic uint32_t completed;       /* usbhost's */
 	_Alignas(64) _Atomic uint32_t completion_bell;
 	_Alignas(64) _Atomic uint32_t refuse;          /* usbhost's */
+	_Atomic uint32_t host_looks;                   /* usbhost's: 1 + the processor of a thread that looks; 0: none */
 	_Alignas(64) struct usb_ring_submission submissions[USB_RING_SUBMISSIONS];
 	struct usb_ring_completion completions[USB_RING_COMPLETIONS];
 };
+
+/** Between two looks. */
+static inline void
+usb_ring_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
 
 /** Whoever put something in: does the other side want its bell? Then it is the caller's to ring, now. */
 static inline int

@@ -157,15 +157,32 @@ nub_pipe_object(struct host_pipe *pipe)
 	return object;
 }
 
-void
-nub_pipe_take(IOUSBHostPipe *self)
+static struct host_ring *
+copy_ring(IOUSBHostPipe *self)
 {
 	struct host_ring *ring;
 
 	(void)pthread_mutex_lock(&self->ivars->lock);
 	ring = self->ivars->requests ? host_ref(self->ivars->requests) : NULL;
 	(void)pthread_mutex_unlock(&self->ivars->lock);
+	return ring;
+}
+
+void
+nub_pipe_take(IOUSBHostPipe *self)
+{
+	struct host_ring *ring = copy_ring(self);
+
 	host_ring_take(ring);
+	(void)host_unref(ring);
+}
+
+void
+IOUSBHostPipe__Submitted_Impl(IOUSBHostPipe *self)
+{
+	struct host_ring *ring = copy_ring(self);
+
+	host_ring_rung(ring);
 	(void)host_unref(ring);
 }
 

@@ -167,12 +167,6 @@ IOUSBHostPipe__SetBuffer_Impl(IOUSBHostPipe *self, uint32_t index, IOMemoryDescr
 	return status;
 }
 
-void
-IOUSBHostPipe__Submitted_Impl(IOUSBHostPipe *self)
-{
-	nub_pipe_take(self);
-}
-
 /* ---------------------------------------------------------------------------------------------
  * Abort, ClearStall
  */

@@ -3,6 +3,7 @@
 
 #include "usbhost/ring.h"
 
+#include <sched.h>
 #include <stdlib.h>
 
 #include <USBDriverKit/ADXUSBCompletions.h>
@@ -12,6 +13,7 @@
 #include "channel/memory_object.h"
 #include "object/containers.h"
 #include "usbdriverkit/ring.h"
+#include "usbhost/look.h"
 #include "usbhost/request.h"
 
 #define LOG_TOPIC "usb.ring"
@@ -20,6 +22,14 @@
 #define TAKE_MAX  512u /* submissions before others get the thread */
 #define BELL_AT   16u  /* completions of one take that may wait for its end */
 #define SPARE_MAX 64u  /* requests kept for the next ones */
+
+/* The ring is looked at, by a thread of another processor than the driver's, once HOT_BELLS came less than HOT_NS apart, and until nothing
+ * came for LOOK_NS, which is longer than a wake takes. */
+#define HOT_BELLS  16u
+#define HOT_NS     60000u
+#define LOOK_NS    20000u
+#define WORTH      64u   /* submissions; a look that found fewer makes the next one wait for more bells */
+#define WAIT_BELLS 1024u /* so many at most */
 
 struct ring_request {
 	struct host_request base;
@@ -44,6 +54,13 @@ struct host_ring {
 	struct usb_ring *shared;        /* in it */
 	struct host_shown shown;
 	struct host_job job;
+
+	_Atomic bool looking;           /* a thread looks at the submissions, */
+	_Atomic bool look_begun;        /* or will soon */
+	_Atomic unsigned wanted;        /* others that want to take: it stops */
+	/* How hot it is: hints, written by whoever is rung */
+	_Atomic uint64_t rung_ns;
+	_Atomic unsigned streak, streak_wanted;
 
 	pthread_mutex_t taking;         /* guards the three below; held while the back end takes what is submitted */
 	uint32_t taken;
@@ -104,10 +121,14 @@ give(struct host_ring *ring, uint32_t cookie, IOReturn status, uint32_t actual, 
 	ring->completed++;
 	atomic_store_explicit(&shared->completed, ring->completed, memory_order_release);
 	(void)pthread_mutex_unlock(&ring->giving);
-	if (taking_from == ring && ++unrung < BELL_AT)
+	if (taking_from != ring) {
+		bell(ring);
 		return;
-	unrung = taking_from == ring ? 0 : unrung;
-	bell(ring);
+	}
+	if (++unrung >= BELL_AT) {
+		unrung = 0;
+		bell(ring);
+	}
 }
 
 static void
@@ -222,6 +243,39 @@ leave_rest_locked(struct host_ring *ring)
 	return false;
 }
 
+/* Submissions that wait; what the driver says is checked. */
+static uint32_t
+waiting_locked(struct host_ring *ring)
+{
+	uint32_t waiting = atomic_load_explicit(&ring->shared->submitted, memory_order_acquire) - ring->taken;
+
+	if (waiting <= USB_RING_SUBMISSIONS)
+		return waiting;
+	log_warning("a driver wrote a place that cannot be into the ring of endpoint 0x%02x", ring->pipe->endpoint.address);
+	ring->taken += waiting - USB_RING_SUBMISSIONS;
+	return USB_RING_SUBMISSIONS;
+}
+
+static void
+take_next_locked(struct host_ring *ring)
+{
+	struct usb_ring *shared = ring->shared;
+	struct usb_ring_submission submission = shared->submissions[ring->taken % USB_RING_SUBMISSIONS];
+
+	ring->taken++;
+	atomic_store_explicit(&shared->taken, ring->taken, memory_order_release);
+	take_one(ring, &submission);
+}
+
+/* What ended on this thread meanwhile and was not rung for. */
+static void
+ring_rest(struct host_ring *ring)
+{
+	if (unrung)
+		bell(ring);
+	unrung = 0;
+}
+
 static void
 take_locked(struct host_ring *ring)
 {
@@ -229,28 +283,16 @@ take_locked(struct host_ring *ring)
 	unsigned n = 0;
 
 	for (;;) {
-		uint32_t waiting = atomic_load_explicit(&shared->submitted, memory_order_acquire) - ring->taken;
-		struct usb_ring_submission submission;
-
-		if (waiting == 0) {
-			usb_ring_want_bell(&shared->submission_bell);
-			if (atomic_load_explicit(&shared->submitted, memory_order_acquire) == ring->taken)
+		if (waiting_locked(ring) > 0) {
+			if (n++ >= TAKE_MAX && leave_rest_locked(ring))
 				return;
-			atomic_store_explicit(&shared->submission_bell, 0, memory_order_relaxed);
+			take_next_locked(ring);
 			continue;
 		}
-		if (waiting > USB_RING_SUBMISSIONS) {
-			log_warning("a driver wrote a place that cannot be into the ring of endpoint 0x%02x",
-				 ring->pipe->endpoint.address);
-			ring->taken += waiting - USB_RING_SUBMISSIONS;
-			continue;
-		}
-		if (n++ >= TAKE_MAX && leave_rest_locked(ring))
+		usb_ring_want_bell(&shared->submission_bell);
+		if (waiting_locked(ring) == 0)
 			return;
-		submission = shared->submissions[ring->taken % USB_RING_SUBMISSIONS];
-		ring->taken++;
-		atomic_store_explicit(&shared->taken, ring->taken, memory_order_release);
-		take_one(ring, &submission);
+		atomic_store_explicit(&shared->submission_bell, 0, memory_order_relaxed);
 	}
 }
 
@@ -262,15 +304,130 @@ host_ring_take(struct host_ring *ring)
 
 	if (!ring || outer == ring)
 		return;
+	atomic_fetch_add(&ring->wanted, 1);
 	(void)pthread_mutex_lock(&ring->taking);
+	atomic_fetch_sub(&ring->wanted, 1);
 	taking_from = ring;
 	unrung = 0;
 	take_locked(ring);
 	taking_from = outer;
-	if (unrung)
-		bell(ring);
+	ring_rest(ring);
 	unrung = outer_unrung;
 	(void)pthread_mutex_unlock(&ring->taking);
+}
+
+/* Nothing waits. Whether something comes while it pays to look. */
+static bool
+look_locked(struct host_ring *ring, uint32_t here)
+{
+	struct usb_ring *shared = ring->shared;
+	uint64_t until = 0;
+
+	for (;;) {
+		for (unsigned i = 0; i < 32; i++) {
+			if (waiting_locked(ring) > 0)
+				return true;
+			usb_ring_relax();
+		}
+		/* The first turn is shorter than the clock is worth. */
+		if (until == 0)
+			until = adxi_now_ns() + LOOK_NS;
+		else if (adxi_now_ns() >= until)
+			return false;
+		if (atomic_load_explicit(&ring->wanted, memory_order_relaxed) > 0 ||
+		    atomic_load_explicit(&shared->driver_cpu, memory_order_relaxed) == here)
+			return false;
+	}
+}
+
+/* On the thread that may: submissions taken. */
+static unsigned
+look_and_take(struct host_ring *ring, uint32_t here)
+{
+	unsigned n = 0;
+
+	(void)pthread_mutex_lock(&ring->taking);
+	taking_from = ring;
+	unrung = 0;
+	atomic_store(&ring->looking, true);
+	atomic_store_explicit(&ring->shared->submission_bell, 0, memory_order_relaxed);
+	do {
+		while (waiting_locked(ring) > 0 && atomic_load_explicit(&ring->wanted, memory_order_relaxed) == 0) {
+			take_next_locked(ring);
+			n++;
+		}
+		ring_rest(ring);
+	} while (atomic_load_explicit(&ring->wanted, memory_order_relaxed) == 0 && look_locked(ring, here));
+	atomic_store_explicit(&ring->shared->host_looks, 0, memory_order_relaxed);
+	atomic_store(&ring->looking, false); /* bells count again, and then the last look */
+	take_locked(ring);
+	taking_from = NULL;
+	ring_rest(ring);
+	(void)pthread_mutex_unlock(&ring->taking);
+	return n;
+}
+
+static bool
+driver_is_awake(struct host_ring *ring)
+{
+	const uint64_t until = adxi_now_ns() + LOOK_NS;
+
+	do {
+		for (unsigned i = 0; i < 32; i++) {
+			if (!atomic_load_explicit(&ring->shared->completion_bell, memory_order_relaxed))
+				return true;
+			usb_ring_relax();
+		}
+	} while (adxi_now_ns() < until);
+	return false;
+}
+
+static void
+look(void *context)
+{
+	struct host_ring *ring = context;
+	const uint32_t here = (uint32_t)sched_getcpu();
+	uint32_t wanted = atomic_load_explicit(&ring->streak_wanted, memory_order_relaxed);
+	unsigned n = 0;
+
+	atomic_store_explicit(&ring->shared->host_looks, 1 + here, memory_order_relaxed);
+	if (driver_is_awake(ring))
+		n = look_and_take(ring, here);
+	atomic_store_explicit(&ring->shared->host_looks, 0, memory_order_relaxed);
+	atomic_store_explicit(&ring->streak_wanted,
+			      n >= WORTH ? HOT_BELLS : wanted * 4 < WAIT_BELLS ? wanted * 4 : WAIT_BELLS, memory_order_relaxed);
+	atomic_store(&ring->look_begun, false);
+	(void)host_unref(ring);
+}
+
+/* One bell, again and again, for few requests each: the driver waits for each of them. */
+static void
+note_heat(struct host_ring *ring)
+{
+	const uint64_t now = adxi_now_ns();
+	const uint64_t last = atomic_exchange_explicit(&ring->rung_ns, now, memory_order_relaxed);
+	unsigned streak = 0;
+
+	if (now - last < HOT_NS)
+		streak = atomic_load_explicit(&ring->streak, memory_order_relaxed) + 1;
+	atomic_store_explicit(&ring->streak, streak, memory_order_relaxed);
+	if (streak < atomic_load_explicit(&ring->streak_wanted, memory_order_relaxed) || atomic_exchange(&ring->look_begun, true))
+		return;
+	atomic_store_explicit(&ring->streak, 0, memory_order_relaxed);
+	(void)host_ref(ring);
+	if (host_look_begin(atomic_load_explicit(&ring->shared->driver_cpu, memory_order_relaxed), look, ring))
+		return;
+	atomic_store(&ring->look_begun, false);
+	(void)host_unref(ring);
+}
+
+void
+host_ring_rung(struct host_ring *ring)
+{
+	if (!ring || atomic_load(&ring->looking))
+		return;
+	note_heat(ring);
+	host_ring_take(ring);
 }
 
 static void
@@ -366,6 +523,7 @@ host_ring_new(struct host_pipe *pipe, ADXUSBCompletions *completions)
 	(void)pthread_mutex_init(&ring->giving, NULL);
 	atomic_store(&ring->shared->submission_bell, 1);
 	atomic_store(&ring->shared->completion_bell, 1);
+	atomic_store(&ring->streak_wanted, HOT_BELLS);
 	ring->shown.word = &ring->shared->refuse;
 	host_queue_show(&pipe->queue, &ring->shown);
 	return ring;

@@ -28,6 +28,8 @@ bool host_ring_is_of(const struct host_ring *ring, ADXUSBCompletions *completion
 IOMemoryDescriptor *host_ring_memory(struct host_ring *ring);
 /** Submit what is there. NULL is allowed. */
 void host_ring_take(struct host_ring *ring);
+/** Its bell was rung. NULL is allowed. */
+void host_ring_rung(struct host_ring *ring);
 /** What submissions mean by @p index; NULL: nothing. kIOReturnBadArgument (perhaps told), kIOReturnVMError. */
 IOReturn host_ring_set_buffer(struct host_ring *ring, uint32_t index, IOMemoryDescriptor *descriptor);
 
