@@ -108,9 +108,10 @@ call_implementation(void *context, OS_OBJECT *target, const struct OSMethod *met
 	((complete_function *)method->impl)(target, action, completion->status, completion->actual, completion->time_ns);
 }
 
-/* The request is no more; its action's reference is the caller's. NULL: there is none of that number. */
+/* The request is no more; its action's reference is the caller's. NULL: there is none of that number. @p marked: the action is free for
+ * the next one. */
 static OSAction *
-take_slot(struct ADXUSBCompletions_IVars *ring, uint32_t cookie)
+take_slot(struct ADXUSBCompletions_IVars *ring, uint32_t cookie, bool marked)
 {
 	OSAction *action = NULL;
 
@@ -126,7 +127,7 @@ take_slot(struct ADXUSBCompletions_IVars *ring, uint32_t cookie)
 		ring->free_slot = cookie;
 	}
 	(void)pthread_mutex_unlock(&ring->lock);
-	if (action)
+	if (action && marked)
 		__atomic_fetch_and(&((OS_OBJECT *)action)->flags, ~OS_OBJECT_PENDING, __ATOMIC_RELAXED);
 	return action;
 }
@@ -135,7 +136,7 @@ static void
 complete(struct ADXUSBCompletions_IVars *ring, const struct usb_ring_completion *entry, bool dropped)
 {
 	struct completion completion = { entry->status, entry->actual, entry->time_ns };
-	OSAction *action = take_slot(ring, entry->cookie);
+	OSAction *action = take_slot(ring, entry->cookie, true);
 
 	if (!action) {
 		log_warning("usbhost completed request %u on endpoint 0x%02x, which there is not", entry->cookie,
@@ -160,7 +161,7 @@ end_ring(struct ADXUSBCompletions_IVars *ring)
 	n_slots = ring->n_slots;
 	(void)pthread_mutex_unlock(&ring->lock);
 	for (i = 0; i < n_slots; i++) {
-		OSAction *action = take_slot(ring, i);
+		OSAction *action = take_slot(ring, i, true);
 
 		if (!action)
 			continue;
@@ -541,6 +542,30 @@ is_for_once_locked(struct ADXUSBCompletions_IVars *ring, const IOMemoryDescripto
 
 enum put { PUT, NOT_KNOWN, NO_ROOM };
 
+/* A request of @p action, which is marked: *ret_marked false if it was in another one. NO_SLOT: there are too many. */
+static uint32_t
+begin_locked(struct ADXUSBCompletions_IVars *ring, OSAction *action, uint32_t buffer, bool *ret_marked)
+{
+	uint32_t cookie = ring->dead ? NO_SLOT : slot_new_locked(ring);
+
+	if (cookie == NO_SLOT)
+		return NO_SLOT;
+	OSRetain((OS_OBJECT *)action);
+	ring->slots[cookie].action = action;
+	ring->slots[cookie].buffer = buffer;
+	if (buffer != USB_RING_NO_BUFFER)
+		ring->buffers[buffer].in_flight++;
+	*ret_marked = mark_pending(action);
+	return cookie;
+}
+
+static void
+tell_twice(const struct ADXUSBCompletions_IVars *ring)
+{
+	(void)adxi_tell(ADXI_RULE_T30, "AsyncIO on endpoint 0x%02x: its action is in another request that is pending",
+			ring->address);
+}
+
 static enum put
 put(struct ADXUSBCompletions_IVars *ring, IOMemoryDescriptor *buffer, uint32_t length, OSAction *action,
     uint32_t timeout_ms)
@@ -555,16 +580,9 @@ put(struct ADXUSBCompletions_IVars *ring, IOMemoryDescriptor *buffer, uint32_t l
 		number = find_buffer_locked(ring, buffer);
 	if (length > 0 && (number == USB_RING_NO_BUFFER || !ring->buffers[number].known))
 		result = is_for_once_locked(ring, buffer) ? NO_ROOM : NOT_KNOWN;
-	else if (!ring->dead && ring->submitted - atomic_load_explicit(&shared->taken, memory_order_acquire) <
-					USB_RING_SUBMISSIONS)
-		cookie = slot_new_locked(ring);
+	else if (ring->submitted - atomic_load_explicit(&shared->taken, memory_order_acquire) < USB_RING_SUBMISSIONS)
+		cookie = begin_locked(ring, action, number, &marked);
 	if (cookie != NO_SLOT) {
-		OSRetain((OS_OBJECT *)action);
-		ring->slots[cookie].action = action;
-		ring->slots[cookie].buffer = number;
-		if (number != USB_RING_NO_BUFFER)
-			ring->buffers[number].in_flight++;
-		marked = mark_pending(action);
 		shared->submissions[ring->submitted % USB_RING_SUBMISSIONS] =
 			(struct usb_ring_submission){ cookie, number, length, timeout_ms };
 		ring->submitted++;
@@ -574,32 +592,59 @@ put(struct ADXUSBCompletions_IVars *ring, IOMemoryDescriptor *buffer, uint32_t l
 	}
 	(void)pthread_mutex_unlock(&ring->lock);
 	if (!marked)
-		(void)adxi_tell(ADXI_RULE_T30, "AsyncIO on endpoint 0x%02x: its action is in another request that is pending",
-				ring->address);
+		tell_twice(ring);
 	return result;
 }
 
+/* By a message, whose completion comes through the ring in its turn. False: not even that. */
 static bool
-submit(IOUSBHostPipe *self, IOMemoryDescriptor *buffer, uint32_t length, OSAction *action, uint32_t timeout_ms)
+send(IOUSBHostPipe *self, struct ADXUSBCompletions_IVars *ring, IOMemoryDescriptor *buffer, uint32_t length, OSAction *action,
+     uint32_t timeout_ms, IOReturn *ret_status)
+{
+	bool marked = true;
+	uint32_t cookie;
+
+	(void)pthread_mutex_lock(&ring->lock);
+	cookie = begin_locked(ring, action, USB_RING_NO_BUFFER, &marked);
+	(void)pthread_mutex_unlock(&ring->lock);
+	if (cookie == NO_SLOT)
+		return false;
+	if (!marked)
+		tell_twice(ring);
+	*ret_status = IOUSBHostPipe__Submit(self, cookie, buffer, length, timeout_ms);
+	if (*ret_status != kIOReturnSuccess) {
+		OSAction *refused = take_slot(ring, cookie, marked);
+
+		OSRelease((OS_OBJECT *)refused);
+	}
+	return true;
+}
+
+static bool
+submit(IOUSBHostPipe *self, IOMemoryDescriptor *buffer, uint32_t length, OSAction *action, uint32_t timeout_ms,
+       IOReturn *ret_status)
 {
 	struct ADXUSBCompletions_IVars *ring = ring_of(self, action);
-	enum put result;
+	enum put result = NO_ROOM;
 
-	if (!ring || atomic_load_explicit(&ring->shared->refuse, memory_order_acquire) != kIOReturnSuccess ||
-	    (length > 0 && !may_move(ring, buffer, length)))
+	if (!ring)
 		return false;
 	if (!is_noticed(ring, action)) {
 		if (!adxi_invoker_takes(ring->invoker, action))
 			return false;
 		notice(ring, action);
 	}
-	result = put(ring, buffer, length, action, timeout_ms);
-	if (result == NOT_KNOWN && make_known(self, ring, buffer))
+	if (atomic_load_explicit(&ring->shared->refuse, memory_order_acquire) == kIOReturnSuccess &&
+	    (length == 0 || may_move(ring, buffer, length))) {
 		result = put(ring, buffer, length, action, timeout_ms);
+		if (result == NOT_KNOWN && make_known(self, ring, buffer))
+			result = put(ring, buffer, length, action, timeout_ms);
+	}
 	if (result != PUT)
-		return false;
+		return send(self, ring, buffer, length, action, timeout_ms, ret_status);
 	if (usb_ring_wants_bell(&ring->shared->submission_bell))
 		IOUSBHostPipe__Submitted(self);
+	*ret_status = kIOReturnSuccess;
 	return true;
 }
 
@@ -607,8 +652,10 @@ kern_return_t
 IOUSBHostPipe_AsyncIO(IOUSBHostPipe *self, IOMemoryDescriptor *dataBuffer, uint32_t dataBufferLength, OSAction *completion,
 		      uint32_t completionTimeoutMs)
 {
+	IOReturn status;
+
 	if (completion && OSIsRemote((OS_OBJECT *)self) &&
-	    submit(self, dataBuffer, dataBufferLength, completion, completionTimeoutMs))
-		return kIOReturnSuccess;
+	    submit(self, dataBuffer, dataBufferLength, completion, completionTimeoutMs, &status))
+		return status;
 	return IOUSBHostPipe__AsyncIO(self, dataBuffer, dataBufferLength, completion, completionTimeoutMs);
 }

@@ -8,6 +8,7 @@
  *
  *   driver (pipe.c)                                       usbhost (src/usbhost/ring.c)
  *   AsyncIO ── submissions[tail++] ── _Submitted ───────► takes them, submits to the back end
+ *           └─ _Submit, a message, for what does not fit ► likewise, and answers
  *   callback ◄─ Completed ───────── completions[tail++] ◄─ the back end's end
  *
  * A bell is a one-way message on the channel, so that whoever waits sleeps where it always sleeps. It is rung only when its
@@ -24,14 +25,14 @@
  * begins while the driver is awake: who sleeps is best woken from his own processor, where the thread is that he rang for.
  *
  * refuse is what submit would answer now (0: open), so that AsyncIO knows at once what a message would be told: see
- * docs/decisions/0006.
+ * docs/decisions/0006. Completions come through the ring whichever way the submission went, so they keep their order.
  */
 
 #include <stdatomic.h>
 #include <stdint.h>
 
 #define USB_RING_SUBMISSIONS 256u  /* a power of two, as the next */
-#define USB_RING_COMPLETIONS 1024u
+#define USB_RING_COMPLETIONS 4096u /* as many as a pipe takes: HOST_QUEUE_MAX */
 #define USB_RING_BUFFERS     256u
 #define USB_RING_NO_BUFFER   UINT32_MAX
 

@@ -157,8 +157,8 @@ nub_pipe_object(struct host_pipe *pipe)
 	return object;
 }
 
-static struct host_ring *
-copy_ring(IOUSBHostPipe *self)
+struct host_ring *
+nub_pipe_ring(IOUSBHostPipe *self)
 {
 	struct host_ring *ring;
 
@@ -171,7 +171,7 @@ copy_ring(IOUSBHostPipe *self)
 void
 nub_pipe_take(IOUSBHostPipe *self)
 {
-	struct host_ring *ring = copy_ring(self);
+	struct host_ring *ring = nub_pipe_ring(self);
 
 	host_ring_take(ring);
 	(void)host_unref(ring);
@@ -180,7 +180,7 @@ nub_pipe_take(IOUSBHostPipe *self)
 void
 IOUSBHostPipe__Submitted_Impl(IOUSBHostPipe *self)
 {
-	struct host_ring *ring = copy_ring(self);
+	struct host_ring *ring = nub_pipe_ring(self);
 
 	host_ring_rung(ring);
 	(void)host_unref(ring);

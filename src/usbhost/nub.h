@@ -58,6 +58,8 @@ IOUSBHostDevice *nub_device_object(struct host_device *device);
 IOUSBHostInterface *nub_interface_object(struct host_interface *interface);
 /** The one object of @p pipe, +1, new if nobody has it; its reference is taken, also on failure. NULL: no memory. */
 IOUSBHostPipe *nub_pipe_object(struct host_pipe *pipe);
+/** +1, or NULL: it has none. */
+struct host_ring *nub_pipe_ring(IOUSBHostPipe *self);
 /** What the driver has put into the pipe's ring is submitted, before what comes by a message. */
 void nub_pipe_take(IOUSBHostPipe *self);
 /** What the registry shows of them. +1; NULL: no memory. */

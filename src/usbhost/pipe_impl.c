@@ -44,15 +44,12 @@ sync_end(struct host_request *base, IOReturn status, uint32_t actual, uint64_t t
 	IOUSBHostPipe_IO_Reply(TAKE(request->reply), status, actual);
 }
 
-/* A request that is ready to be submitted, all checked. */
+/* Whether the pipe can be read or written so, and where the buffer is. */
 static IOReturn
-prepare(IOUSBHostPipe *self, IOMemoryDescriptor *buffer, uint32_t length, uint32_t timeout_ms, OSAction *action,
-	void (*end)(struct host_request *, IOReturn, uint32_t, uint64_t), struct request **ret_request)
+check_buffer(IOUSBHostPipe *self, IOMemoryDescriptor *buffer, uint32_t length, uint8_t **ret_data)
 {
 	const struct usb_setting_endpoint *endpoint = &pipe_of(self)->endpoint;
 	char what[32];
-	IOReturn status;
-	uint8_t *data;
 
 	(void)snprintf(what, sizeof what, "I/O on endpoint 0x%02x", endpoint->address); /* fits */
 	if (endpoint->type != USB_BULK && endpoint->type != USB_INTERRUPT) {
@@ -60,7 +57,19 @@ prepare(IOUSBHostPipe *self, IOMemoryDescriptor *buffer, uint32_t length, uint32
 				endpoint->type == USB_ISOCHRONOUS ? "isochronous" : "a control endpoint");
 		return kIOReturnUnsupported;
 	}
-	status = request_buffer(buffer, length, endpoint->address & 0x80, what, &data);
+	return request_buffer(buffer, length, endpoint->address & 0x80, what, ret_data);
+}
+
+/* A request that is ready to be submitted, all checked. */
+static IOReturn
+prepare(IOUSBHostPipe *self, IOMemoryDescriptor *buffer, uint32_t length, uint32_t timeout_ms, OSAction *action,
+	void (*end)(struct host_request *, IOReturn, uint32_t, uint64_t), struct request **ret_request)
+{
+	const struct usb_setting_endpoint *endpoint = &pipe_of(self)->endpoint;
+	IOReturn status;
+	uint8_t *data;
+
+	status = check_buffer(self, buffer, length, &data);
 	if (status != kIOReturnSuccess)
 		return status;
 	*ret_request = request_new(sizeof **ret_request, buffer, action, end);
@@ -153,16 +162,30 @@ IOUSBHostPipe__CreateRing_Impl(IOUSBHostPipe *self, ADXUSBCompletions *completio
 }
 
 kern_return_t
+IOUSBHostPipe__Submit_Impl(IOUSBHostPipe *self, uint32_t cookie, IOMemoryDescriptor *dataBuffer, uint32_t dataBufferLength,
+			   uint32_t completionTimeoutMs)
+{
+	struct host_ring *ring = nub_pipe_ring(self);
+	kern_return_t status;
+	uint8_t *data;
+
+	if (!ring)
+		return kIOReturnNotReady;
+	status = check_buffer(self, dataBuffer, dataBufferLength, &data);
+	if (status == kIOReturnSuccess) {
+		status = host_ring_submit(ring, cookie, dataBuffer, data, dataBufferLength, completionTimeoutMs);
+		request_refused(&pipe_of(self)->queue, status, "AsyncIO", device_of(self));
+	}
+	(void)host_unref(ring);
+	return status;
+}
+
+kern_return_t
 IOUSBHostPipe__SetBuffer_Impl(IOUSBHostPipe *self, uint32_t index, IOMemoryDescriptor *buffer)
 {
-	kern_return_t status = kIOReturnNotReady;
-	struct host_ring *ring;
+	struct host_ring *ring = nub_pipe_ring(self);
+	kern_return_t status = ring ? host_ring_set_buffer(ring, index, buffer) : kIOReturnNotReady;
 
-	(void)pthread_mutex_lock(&self->ivars->lock);
-	ring = self->ivars->requests ? host_ref(self->ivars->requests) : NULL;
-	(void)pthread_mutex_unlock(&self->ivars->lock);
-	if (ring)
-		status = host_ring_set_buffer(ring, index, buffer);
 	(void)host_unref(ring);
 	return status;
 }

@@ -5,6 +5,7 @@
 
 #include <sched.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <USBDriverKit/ADXUSBCompletions.h>
 
@@ -29,7 +30,7 @@
 #define HOT_NS     60000u
 #define LOOK_NS    20000u
 #define WORTH      64u   /* submissions; a look that found fewer makes the next one wait for more bells */
-#define WAIT_BELLS 1024u /* so many at most */
+#define WAIT_BELLS 256u /* so many at most */
 
 struct ring_request {
 	struct host_request base;
@@ -185,39 +186,45 @@ ring_request_new(struct host_ring *ring)
 }
 
 static IOReturn
-submit(struct host_ring *ring, const struct usb_ring_submission *submission)
+submit(struct host_ring *ring, const struct usb_ring_submission *submission, IOMemoryDescriptor *buffer, uint8_t *data)
 {
 	const struct usb_setting_endpoint *endpoint = &ring->pipe->endpoint;
-	const struct known_buffer *buffer = NULL;
-	struct ring_request *request;
+	struct ring_request *request = ring_request_new(ring);
 
-	if (submission->length > 0) {
-		if (submission->buffer >= USB_RING_BUFFERS)
-			return kIOReturnBadArgument;
-		buffer = &ring->buffers[submission->buffer];
-		if (!buffer->descriptor || submission->length > buffer->capacity)
-			return kIOReturnBadArgument;
-	}
-	request = ring_request_new(ring);
 	if (!request)
 		return kIOReturnNoMemory;
 	request->cookie = submission->cookie;
-	request->buffer = buffer ? adxi_retain(buffer->descriptor) : NULL;
+	request->buffer = adxi_retain(buffer);
 	request->base.transfer = (struct usb_transfer){
 		.endpoint = endpoint->address,
 		.type = endpoint->type,
 		.length = submission->length,
 		.timeout_ms = submission->timeout_ms,
-		.data = buffer ? buffer->data : NULL,
+		.data = data,
 	};
 	return host_queue_submit(&ring->pipe->queue, &request->base);
+}
+
+static IOReturn
+submit_known(struct host_ring *ring, const struct usb_ring_submission *submission)
+{
+	const struct known_buffer *buffer;
+
+	if (submission->length == 0)
+		return submit(ring, submission, NULL, NULL);
+	if (submission->buffer >= USB_RING_BUFFERS)
+		return kIOReturnBadArgument;
+	buffer = &ring->buffers[submission->buffer];
+	if (!buffer->descriptor || submission->length > buffer->capacity)
+		return kIOReturnBadArgument;
+	return submit(ring, submission, buffer->descriptor, buffer->data);
 }
 
 /* The driver was told that it is accepted, so a refusal is its end. */
 static void
 take_one(struct host_ring *ring, const struct usb_ring_submission *submission)
 {
-	IOReturn status = submit(ring, submission);
+	IOReturn status = submit_known(ring, submission);
 
 	if (status == kIOReturnSuccess)
 		return;
@@ -296,17 +303,13 @@ take_locked(struct host_ring *ring)
 	}
 }
 
-void
-host_ring_take(struct host_ring *ring)
+/* The lock is held, and given up. */
+static void
+take_and_unlock(struct host_ring *ring)
 {
 	struct host_ring *outer = taking_from;
 	unsigned outer_unrung = unrung;
 
-	if (!ring || outer == ring)
-		return;
-	atomic_fetch_add(&ring->wanted, 1);
-	(void)pthread_mutex_lock(&ring->taking);
-	atomic_fetch_sub(&ring->wanted, 1);
 	taking_from = ring;
 	unrung = 0;
 	take_locked(ring);
@@ -314,6 +317,17 @@ host_ring_take(struct host_ring *ring)
 	ring_rest(ring);
 	unrung = outer_unrung;
 	(void)pthread_mutex_unlock(&ring->taking);
+}
+
+void
+host_ring_take(struct host_ring *ring)
+{
+	if (!ring || taking_from == ring)
+		return;
+	atomic_fetch_add(&ring->wanted, 1);
+	(void)pthread_mutex_lock(&ring->taking);
+	atomic_fetch_sub(&ring->wanted, 1);
+	take_and_unlock(ring);
 }
 
 /* Nothing waits. Whether something comes while it pays to look. */
@@ -346,10 +360,10 @@ look_and_take(struct host_ring *ring, uint32_t here)
 {
 	unsigned n = 0;
 
+	atomic_store(&ring->looking, true); /* from here on who is rung leaves it to this thread */
 	(void)pthread_mutex_lock(&ring->taking);
 	taking_from = ring;
 	unrung = 0;
-	atomic_store(&ring->looking, true);
 	atomic_store_explicit(&ring->shared->submission_bell, 0, memory_order_relaxed);
 	do {
 		while (waiting_locked(ring) > 0 && atomic_load_explicit(&ring->wanted, memory_order_relaxed) == 0) {
@@ -395,7 +409,7 @@ look(void *context)
 		n = look_and_take(ring, here);
 	atomic_store_explicit(&ring->shared->host_looks, 0, memory_order_relaxed);
 	atomic_store_explicit(&ring->streak_wanted,
-			      n >= WORTH ? HOT_BELLS : wanted * 4 < WAIT_BELLS ? wanted * 4 : WAIT_BELLS, memory_order_relaxed);
+			      n >= WORTH ? HOT_BELLS : wanted * 2 < WAIT_BELLS ? wanted * 2 : WAIT_BELLS, memory_order_relaxed);
 	atomic_store(&ring->look_begun, false);
 	(void)host_unref(ring);
 }
@@ -424,10 +438,24 @@ note_heat(struct host_ring *ring)
 void
 host_ring_rung(struct host_ring *ring)
 {
-	if (!ring || atomic_load(&ring->looking))
+	struct timespec until;
+
+	if (!ring || taking_from == ring)
 		return;
 	note_heat(ring);
-	host_ring_take(ring);
+	/* Whoever looks has seen it, or will: it does not have to stop for this. Others are waited for. */
+	while (!atomic_load(&ring->looking)) {
+		(void)clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_nsec += LOOK_NS;
+		if (until.tv_nsec >= 1000000000) {
+			until.tv_nsec -= 1000000000;
+			until.tv_sec++;
+		}
+		if (pthread_mutex_clocklock(&ring->taking, CLOCK_MONOTONIC, &until) == 0) {
+			take_and_unlock(ring);
+			return;
+		}
+	}
 }
 
 static void
@@ -440,6 +468,16 @@ job_run(struct host_job *job)
 	(void)pthread_mutex_unlock(&ring->taking);
 	host_ring_take(ring);
 	(void)host_unref(ring);
+}
+
+IOReturn
+host_ring_submit(struct host_ring *ring, uint32_t cookie, IOMemoryDescriptor *buffer, uint8_t *data, uint32_t length,
+		 uint32_t timeout_ms)
+{
+	const struct usb_ring_submission submission = { cookie, USB_RING_NO_BUFFER, length, timeout_ms };
+
+	host_ring_take(ring);
+	return submit(ring, &submission, buffer, data);
 }
 
 IOReturn

@@ -30,6 +30,10 @@ IOMemoryDescriptor *host_ring_memory(struct host_ring *ring);
 void host_ring_take(struct host_ring *ring);
 /** Its bell was rung. NULL is allowed. */
 void host_ring_rung(struct host_ring *ring);
+/** One that came by a message: submit what was put in before, and then it. @p data: in @p buffer, NULL if @p length is 0. The queue's or the
+ *  back end's refusal. */
+IOReturn host_ring_submit(struct host_ring *ring, uint32_t cookie, IOMemoryDescriptor *buffer, uint8_t *data, uint32_t length,
+			  uint32_t timeout_ms);
 /** What submissions mean by @p index; NULL: nothing. kIOReturnBadArgument (perhaps told), kIOReturnVMError. */
 IOReturn host_ring_set_buffer(struct host_ring *ring, uint32_t index, IOMemoryDescriptor *descriptor);
 
