@@ -4,14 +4,14 @@
 #define BENCH_USB_METHODS_H
 
 enum {
-	kBenchNull,   /* nothing: a call to compare with */
-	kBenchSetup,  /* in: depth, bytes, alternate setting of the source. out: process id */
-	kBenchRun,    /* in: nanoseconds, or 0 and a number of transfers. Returns at once. */
-	kBenchResult, /* out: transfers that ended in time, nanoseconds, whether it is over, failures, bytes */
-	kBenchMethodCount,
+	kBenchUSBNull,   /* nothing: a call to compare with */
+	kBenchUSBSetup,  /* in: depth, bytes, alternate setting of the source. out: process id */
+	kBenchUSBRun,    /* in: nanoseconds, or 0 and a number of transfers. Returns at once. */
+	kBenchUSBResult, /* out: transfers that ended in time, nanoseconds, whether it is over, failures, bytes */
+	kBenchUSBMethodCount,
 };
 
-#define kBenchMaxDepth 256u
-#define kBenchMaxBytes (16u << 20)
+#define kBenchUSBMaxDepth 256u
+#define kBenchUSBMaxBytes (16u << 20)
 
 #endif

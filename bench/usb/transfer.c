@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bench-usb: transfers of a driver on the model back end, from AsyncIO to CompleteAsyncIO, through the public API.
+ * transfer: transfers of a driver on the model back end, from AsyncIO to CompleteAsyncIO, through the public API.
  *
- *   bench-usb [--bytes N] [--depth D] [--touch] [--pin one|two|free]   reads of N bytes (8), D in flight (1)
- *   bench-usb --null-call [--pin …]                                    null external methods of the same driver
+ *   transfer [--bytes N] [--depth D] [--touch] [--pin one|two|free]   reads of N bytes (8), D in flight (1)
+ *   transfer --null-call [--pin …]                                    null external methods of the same driver
+ *
+ * --plugged: the device is there already; a gadget of the kernel, as bench/usb/in_guest has it (with --touch).
  *
  * Transfers are made and counted in the driver's process, which is the client of this measurement; the server is usbhost. This
  * program tells them for how long. model:source_sink gives the data: a number in every 1024 bytes, so that the device costs
@@ -15,20 +17,18 @@
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <IOKit/IOKitLib.h>
 
+#include "../ambidext/client.h"
 #include "methods.h"
-#include "subject.h"
 
 #define WARM_UP_TRANSFERS 2000u
-#define INSIDE "BENCH_USB_INSIDE"
+#define START_NS UINT64_C(30000000000)
 
 struct usb {
 	io_connect_t connection;
@@ -36,58 +36,27 @@ struct usb {
 	uint64_t transfers, failed, bytes, slices;
 };
 
-/* ---- outside: the driver's bundle, and a realm ---- */
-
-static void
-run_and_wait(char *const *argv)
+static bool
+has_argument(char **argv, const char *wanted)
 {
-	pid_t pid = fork();
-	int status = 0;
-
-	if (pid == 0) {
-		(void)execvp(argv[0], argv);
-		_exit(127);
-	}
-	if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0)
-		bench_fail("%s %s failed", argv[0], argv[1]);
+	while (*argv && strcmp(*argv, wanted) != 0)
+		argv++;
+	return *argv != NULL;
 }
 
-/* Does not return. */
 static void
 enter_realm(char **argv)
 {
-	const char *source = getenv("AMBIDEXT_SOURCE_DIR"), *build = getenv("AMBIDEXT_BUILD_DIR");
-	char bundle[4096], driver[4096];
-	char *inside[64] = { (char *)"dext", (char *)"realm", (char *)"run", (char *)"--load", bundle,
-			     (char *)"--attach", (char *)"model:source_sink", (char *)"--" };
-	char self[4096];
-	unsigned n = 8;
-	ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
+	const char *const attach[] = { "--attach", "model:source_sink", NULL };
+	const char *build = getenv("AMBIDEXT_BUILD_DIR");
+	char bundle[4096];
 
-	if (!source || !build)
-		bench_skip("it runs inside tools/with-build");
-	if (len < 0)
-		bench_fail("/proc/self/exe: %s", strerror(errno));
-	self[len] = '\0';
-	(void)snprintf(driver, sizeof driver, "%s/bench/usb/driver", source);
-	(void)snprintf(bundle, sizeof bundle, "%s/bench/usb/BenchUSB-%d.dext", build, (int)getpid());
-	run_and_wait((char *[]){ (char *)"dext", (char *)"build", driver, (char *)"-o", bundle, NULL });
-	(void)setenv(INSIDE, bundle, 1);
-	inside[n++] = self;
-	for (unsigned i = 1; argv[i] && n < 63; i++)
-		inside[n++] = argv[i];
-	inside[n] = NULL;
-	(void)execvp(inside[0], inside);
-	bench_fail("dext: %s", strerror(errno));
+	if (!build)
+		bench_skip("it runs inside tools/with-build, or ./run exec");
+	(void)snprintf(bundle, sizeof bundle, "%s/bench/usb/BenchUSB.dext", build);
+	(void)setenv("ADX_BENCH_BUNDLE", bundle, 0);
+	bench_enter_realm(argv, has_argument(argv, "--plugged") ? NULL : attach);
 }
-
-static void
-remove_bundle(void)
-{
-	run_and_wait((char *[]){ (char *)"rm", (char *)"-rf", getenv(INSIDE), NULL });
-}
-
-/* ---- inside ---- */
 
 static int
 parent_of(pid_t pid, char name[32])
@@ -133,28 +102,29 @@ find_usbhost(pid_t driver)
 static void
 call(const struct usb *usb, uint32_t selector, const uint64_t *in, uint32_t n_in, uint64_t *out, uint32_t n_out)
 {
-	kern_return_t ret = IOConnectCallScalarMethod(usb->connection, selector, in, n_in, out, &n_out);
-
-	if (ret != kIOReturnSuccess)
-		bench_fail("method %u: %s (%#x) %s", selector, mach_error_string(ret), (unsigned)ret,
-			   adx_last_explanation());
+	bench_expect(IOConnectCallScalarMethod(usb->connection, selector, in, n_in, out, &n_out), "a method");
 }
 
 static void
 open_driver(struct usb *usb)
 {
+	const uint64_t until = bench_now_ns() + START_NS;
 	mach_timespec_t wait = { .tv_sec = 30 };
 	io_service_t service;
 	kern_return_t ret;
 
-	(void)IOKitWaitQuiet(kIOMainPortDefault, &wait);
-	service = IOServiceGetMatchingService(kIOMainPortDefault, IOServiceNameMatching("BenchUSBDriver"));
+	/* A real bus takes its time to say what is there. */
+	do {
+		(void)IOKitWaitQuiet(kIOMainPortDefault, &wait);
+		service = IOServiceGetMatchingService(kIOMainPortDefault, IOServiceNameMatching("BenchUSBDriver"));
+		if (!service)
+			bench_sleep_ns(100000000);
+	} while (!service && bench_now_ns() < until);
 	if (!service)
 		bench_fail("the driver did not start");
 	ret = IOServiceOpen(service, mach_task_self(), 0, &usb->connection);
 	IOObjectRelease(service);
-	if (ret != kIOReturnSuccess)
-		bench_fail("open: %s (%#x) %s", mach_error_string(ret), (unsigned)ret, adx_last_explanation());
+	bench_expect(ret, "open");
 }
 
 /* Transfers for @p ns nanoseconds, or @p transfers of them: how many, in which time. */
@@ -163,12 +133,12 @@ run(struct usb *usb, uint64_t ns, uint64_t transfers, uint64_t *ret_done, uint64
 {
 	uint64_t out[5] = { 0 };
 
-	call(usb, kBenchRun, (uint64_t[]){ ns, transfers }, 2, NULL, 0);
+	call(usb, kBenchUSBRun, (uint64_t[]){ ns, transfers }, 2, NULL, 0);
 	/* Looking costs the driver something, so only when it must be over. */
 	if (ns)
 		bench_sleep_ns(ns + 100000);
 	for (;;) {
-		call(usb, kBenchResult, NULL, 0, out, 5);
+		call(usb, kBenchUSBResult, NULL, 0, out, 5);
 		if (out[2])
 			break;
 		bench_sleep_ns(100000);
@@ -248,7 +218,7 @@ null_call(void *context)
 {
 	const struct usb *usb = context;
 
-	return IOConnectCallScalarMethod(usb->connection, kBenchNull, NULL, 0, NULL, NULL) == kIOReturnSuccess ? 0 : -EIO;
+	return IOConnectCallScalarMethod(usb->connection, kBenchUSBNull, NULL, 0, NULL, NULL) == kIOReturnSuccess ? 0 : -EIO;
 }
 
 int
@@ -260,18 +230,17 @@ main(int argc, char **argv)
 	bool touch, null_calls;
 	char line[256];
 
-	if (!getenv(INSIDE))
-		enter_realm(argv);
+	enter_realm(argv);
 	bench_options(&argc, argv, &options);
 	depth = bench_option_number(&argc, argv, "--depth", 1);
 	touch = bench_option_flag(&argc, argv, "--touch");
+	(void)bench_option_flag(&argc, argv, "--plugged");
 	null_calls = bench_option_flag(&argc, argv, "--null-call");
 	bench_no_more_options(argc, argv);
 	(void)prctl(PR_SET_TIMERSLACK, 1);
 
 	open_driver(&usb);
-	(void)atexit(remove_bundle); /* the driver runs already */
-	call(&usb, kBenchSetup, (uint64_t[]){ depth, options.bytes ? options.bytes : 8, !touch }, 3, out, 1);
+	call(&usb, kBenchUSBSetup, (uint64_t[]){ depth, options.bytes ? options.bytes : 8, !touch }, 3, out, 1);
 	usb.driver = (pid_t)out[0];
 	usb.usbhost = find_usbhost(usb.driver);
 	if (!usb.usbhost)

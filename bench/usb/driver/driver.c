@@ -22,7 +22,7 @@ struct BenchUSBDriver_IVars {
 	IOUSBHostDevice *device;
 	IOUSBHostInterface *interface;
 	IOUSBHostPipe *pipe;
-	struct read reads[kBenchMaxDepth]; /* the first depth */
+	struct read reads[kBenchUSBMaxDepth]; /* the first depth */
 	uint32_t depth, bytes, in_flight;
 	uint64_t started_ns, ns;           /* ns 0: transfers counts down */
 	uint64_t transfers;                /* left to submit */
@@ -251,7 +251,7 @@ call_setup(OSObject *target, void *reference, IOUserClientMethodArguments *argum
 
 	if (!self)
 		return kIOReturnNotAttached;
-	if (in[0] < 1 || in[0] > kBenchMaxDepth || in[1] > kBenchMaxBytes || in[2] > 1)
+	if (in[0] < 1 || in[0] > kBenchUSBMaxDepth || in[1] > kBenchUSBMaxBytes || in[2] > 1)
 		return kIOReturnBadArgument;
 	arguments->scalarOutput[0] = (uint64_t)getpid();
 	return BenchUSBDriver_Setup(self, (uint32_t)in[0], (uint32_t)in[1], (uint8_t)in[2]);
@@ -312,18 +312,18 @@ call_result(OSObject *target, void *reference, IOUserClientMethodArguments *argu
 	return ret;
 }
 
-static const IOUserClientMethodDispatch methods[kBenchMethodCount] = {
-	[kBenchNull] = { .function = call_null },
-	[kBenchSetup] = { .function = call_setup, .checkScalarInputCount = 3, .checkScalarOutputCount = 1 },
-	[kBenchRun] = { .function = call_run, .checkScalarInputCount = 2 },
-	[kBenchResult] = { .function = call_result, .checkScalarOutputCount = 5 },
+static const IOUserClientMethodDispatch methods[kBenchUSBMethodCount] = {
+	[kBenchUSBNull] = { .function = call_null },
+	[kBenchUSBSetup] = { .function = call_setup, .checkScalarInputCount = 3, .checkScalarOutputCount = 1 },
+	[kBenchUSBRun] = { .function = call_run, .checkScalarInputCount = 2 },
+	[kBenchUSBResult] = { .function = call_result, .checkScalarOutputCount = 5 },
 };
 
 kern_return_t
 BenchUSBUserClient_ExternalMethod_Impl(BenchUSBUserClient *self, uint64_t selector, IOUserClientMethodArguments *arguments,
 				       const IOUserClientMethodDispatch *dispatch, OSObject *target, void *reference)
 {
-	if (selector >= kBenchMethodCount)
+	if (selector >= kBenchUSBMethodCount)
 		return kIOReturnUnsupported;
 	return BenchUSBUserClient_ExternalMethod_super(self, selector, arguments, &methods[selector], (OSObject *)self, NULL);
 }
