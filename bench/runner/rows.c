@@ -41,7 +41,7 @@
 	     RPC " --bytes " bytes_, BENCH_SHOWN, 0)
 #define DEPTH(depth_) \
 	TIME("", "depth", "depth-" depth_, "null transfers, " depth_ " in flight", "peers/redir --depth " depth_, \
-	     "usb/bench-usb --depth " depth_, BENCH_SHOWN, 0)
+	     "usb/transfer --depth " depth_, BENCH_SHOWN, 0)
 
 const struct bench_row bench_rows[] = {
 	/* ---- synchronous calls ---- */
@@ -112,14 +112,16 @@ const struct bench_row bench_rows[] = {
 	    BENCH_IDLE_P50, BENCH_AT_MOST, 1.25, .gap_ns = 125000),
 
 	/* ---- USB ---- */
-	TIME("B11", "usb", "transfer-1", "a null transfer, one at a time, against a null call of its driver",
-	     "usb/bench-usb --null-call", "usb/bench-usb --depth 1", BENCH_AT_MOST, 1.1),
+	TIME("B11", "usb", "transfer-1", "a null transfer, one at a time, against a null call", RPC, "usb/transfer --depth 1",
+	     BENCH_AT_MOST, 1.1),
 	TIME("B11", "usb", "transfer-8", "null transfers, 8 in flight, against usbredirparser", "peers/redir --depth 8",
-	     "usb/bench-usb --depth 8", BENCH_AT_MOST, 0.45),
+	     "usb/transfer --depth 8", BENCH_AT_MOST, 0.45),
 	TIME("B11", "usb", "transfer-64", "null transfers, 64 in flight, against usbredirparser", "peers/redir --depth 64",
-	     "usb/bench-usb --depth 64", BENCH_AT_MOST, 0.12),
-	TIME("B12", "usb", "stream-64k", "64 KiB transfers, 8 in flight, against memcpy of one processor", "floor/memcpy --bytes 65536",
-	     "usb/bench-usb --depth 8 --bytes 65536", BENCH_AT_LEAST, 0.8),
+	     "usb/transfer --depth 64", BENCH_AT_MOST, 0.12),
+	TIME("B12", "usb", "stream-64k", "64 KiB transfers, 8 in flight, the model writes every byte, against memcpy of one processor",
+	     "floor/memcpy --bytes 65536", "usb/transfer --touch --depth 8 --bytes 65536", BENCH_AT_LEAST, 0.8),
+	TIME("", "usb", "stream-64k-untouched", "the same transfers when the model writes 8 bytes in 1024: the copy is the model's own",
+	     "floor/memcpy --bytes 65536", "usb/transfer --depth 8 --bytes 65536", BENCH_SHOWN, 0),
 	FIGURE("B13", "usb", "guest", "throughput through libusb in the test guest, of a bare libusb program's: the least",
 	       "usb/guest", BENCH_AT_LEAST, 0.95, "throughput_ratio", "of bare", .flags = BENCH_OPTIONAL),
 	FIGURE("B13", "usb", "guest-cpu", "processor time through libusb in the test guest, of a bare libusb program's: the most",

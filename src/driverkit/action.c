@@ -298,6 +298,51 @@ action_redirect(OS_OBJECT *object, uint64_t *method)
 	return to;
 }
 
+enum adxi_claim
+adxi_action_claim(OSAction *action, uint64_t id, OS_OBJECT **ret_target,
+		  const struct OSMethod **ret_method)
+{
+	struct OSAction_IVars *ivars = action->ivars;
+	const struct OSMethod *method;
+	OS_OBJECT *target;
+
+	if (!ivars || ivars->method != id)
+		return ADXI_CLAIM_NO;
+	pthread_mutex_lock(&ivars->lock);
+	bool cancelled = ivars->cancelled;
+	target = (OS_OBJECT *)ivars->target;
+	if (!cancelled && target)
+		ivars->claims++;
+	pthread_mutex_unlock(&ivars->lock);
+	if (cancelled)
+		return ADXI_CLAIM_CANCELLED;
+	if (!target)
+		return ADXI_CLAIM_NO;
+	method = OSMetaClassFindMethod(target->meta, ivars->target_method);
+	if (!method) {
+		adxi_action_done(action, false);
+		return ADXI_CLAIM_NO;
+	}
+	*ret_target = target;
+	*ret_method = method;
+	return ADXI_CLAIM_YES;
+}
+
+struct adxi_queue *
+adxi_action_copy_queue(OSAction *action)
+{
+	struct adxi_queue *queue = NULL;
+	const struct OSMethod *method;
+	OS_OBJECT *target;
+
+	if (!action->ivars ||
+	    adxi_action_claim(action, action->ivars->method, &target, &method) != ADXI_CLAIM_YES)
+		return NULL;
+	queue = adxi_runtime_queue(target, method, action);
+	adxi_action_done(action, false);
+	return queue;
+}
+
 bool
 adxi_action_may_run(OSAction *action)
 {

@@ -18,6 +18,19 @@
 
 struct adxi_queue;
 
+enum adxi_claim {
+	ADXI_CLAIM_YES,
+	ADXI_CLAIM_CANCELLED, /* the invocation is dropped */
+	ADXI_CLAIM_NO,        /* a message would be refused, or run on the action itself: let it */
+};
+
+/** Claim an action of this process for an invocation as @p id without a message. *ret_target is borrowed
+ * until adxi_action_done(). [any] */
+enum adxi_claim adxi_action_claim(OSAction *action, uint64_t id, OS_OBJECT **ret_target,
+				  const struct OSMethod **ret_method);
+/** Queue on which its invocations run now, +1; NULL: none of its own, it was cancelled, or it is a proxy. [any] */
+struct adxi_queue *adxi_action_copy_queue(OSAction *action);
+
 /** Whether a claimed invocation may begin. False: cancelled meanwhile. [any] */
 bool adxi_action_may_run(OSAction *action);
 /** A claimed invocation has run (@p ran) or was dropped. [any] */

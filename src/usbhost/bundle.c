@@ -209,6 +209,7 @@ IOUSBHostPipe_AsyncIOBundled_Impl(IOUSBHostPipe *self, uint32_t ioTransferIndex,
 		status = kIOReturnBadArgument;
 	if (status != kIOReturnSuccess)
 		return status;
+	nub_pipe_take(self);
 	bundle = calloc(1, sizeof *bundle);
 	if (!bundle)
 		return kIOReturnNoMemory;

@@ -108,6 +108,7 @@ struct host_device {
 
 struct host_pipe {
 	struct host_ref ref;
+	void *nub;                        /* nub.c's: its object, while somebody has it */
 	struct host_interface *interface; /* owned reference */
 	struct usb_setting_endpoint endpoint;
 	uint8_t alternate;

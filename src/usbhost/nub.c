@@ -6,15 +6,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/ioreturn.h"
 #include "channel/channel.h"
 #include "driverkit/host.h"
 #include "object/containers.h"
+#include "object/remote.h"
 #include "usbhost/nub.h"
+#include "usbhost/ring.h"
 
 #define LOG_TOPIC "usb.nub"
 #include "base/log.h"
 
+static pthread_mutex_t pipes_lock = PTHREAD_MUTEX_INITIALIZER; /* guards host_pipe::nub */
 static void (*service_destruct)(void *self);
 static void (*object_destruct)(void *self);
 
@@ -52,6 +56,12 @@ pipe_destruct(void *self)
 	uint32_t i;
 
 	if (object->ivars) {
+		(void)pthread_mutex_lock(&pipes_lock);
+		if (object->ivars->pipe->nub == object)
+			object->ivars->pipe->nub = NULL;
+		(void)pthread_mutex_unlock(&pipes_lock);
+		host_ring_take(object->ivars->requests);
+		(void)host_unref(object->ivars->requests);
 		for (i = 0; i < object->ivars->ring_size; i++)
 			OSRelease((OS_OBJECT *)object->ivars->ring[i]);
 		free(object->ivars->ring);
@@ -105,8 +115,8 @@ nub_interface_object(struct host_interface *interface)
 	return object;
 }
 
-IOUSBHostPipe *
-nub_pipe_object(struct host_pipe *pipe)
+static IOUSBHostPipe *
+pipe_object_new(struct host_pipe *pipe)
 {
 	IOUSBHostPipe *object = (IOUSBHostPipe *)OSMetaClassAllocate(&IOUSBHostPipe_Class);
 
@@ -121,6 +131,59 @@ nub_pipe_object(struct host_pipe *pipe)
 	if (!IOUSBHostPipe_init(object))
 		return adxi_release(object);
 	return object;
+}
+
+/* One object an endpoint, or a driver that copies its pipe twice had two rings, whose requests would overtake each other. */
+IOUSBHostPipe *
+nub_pipe_object(struct host_pipe *pipe)
+{
+	IOUSBHostPipe *object = NULL, *made = NULL;
+
+	for (;;) {
+		(void)pthread_mutex_lock(&pipes_lock);
+		if (pipe->nub && OSTryRetain(pipe->nub))
+			object = pipe->nub;
+		else if (made)
+			pipe->nub = object = TAKE(made);
+		(void)pthread_mutex_unlock(&pipes_lock);
+		if (object)
+			break;
+		made = pipe_object_new(host_ref(pipe));
+		if (!made)
+			break;
+	}
+	(void)adxi_release(made);
+	(void)host_unref(pipe);
+	return object;
+}
+
+struct host_ring *
+nub_pipe_ring(IOUSBHostPipe *self)
+{
+	struct host_ring *ring;
+
+	(void)pthread_mutex_lock(&self->ivars->lock);
+	ring = self->ivars->requests ? host_ref(self->ivars->requests) : NULL;
+	(void)pthread_mutex_unlock(&self->ivars->lock);
+	return ring;
+}
+
+void
+nub_pipe_take(IOUSBHostPipe *self)
+{
+	struct host_ring *ring = nub_pipe_ring(self);
+
+	host_ring_take(ring);
+	(void)host_unref(ring);
+}
+
+void
+IOUSBHostPipe__Submitted_Impl(IOUSBHostPipe *self)
+{
+	struct host_ring *ring = nub_pipe_ring(self);
+
+	host_ring_rung(ring);
+	(void)host_unref(ring);
 }
 
 /* ---------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@
 #include "object/containers.h"
 #include "usbhost/nub.h"
 #include "usbhost/request.h"
+#include "usbhost/ring.h"
 
 static struct host_pipe *
 pipe_of(IOUSBHostPipe *self)
@@ -43,15 +44,12 @@ sync_end(struct host_request *base, IOReturn status, uint32_t actual, uint64_t t
 	IOUSBHostPipe_IO_Reply(TAKE(request->reply), status, actual);
 }
 
-/* A request that is ready to be submitted, all checked. */
+/* Whether the pipe can be read or written so, and where the buffer is. */
 static IOReturn
-prepare(IOUSBHostPipe *self, IOMemoryDescriptor *buffer, uint32_t length, uint32_t timeout_ms, OSAction *action,
-	void (*end)(struct host_request *, IOReturn, uint32_t, uint64_t), struct request **ret_request)
+check_buffer(IOUSBHostPipe *self, IOMemoryDescriptor *buffer, uint32_t length, uint8_t **ret_data)
 {
 	const struct usb_setting_endpoint *endpoint = &pipe_of(self)->endpoint;
 	char what[32];
-	IOReturn status;
-	uint8_t *data;
 
 	(void)snprintf(what, sizeof what, "I/O on endpoint 0x%02x", endpoint->address); /* fits */
 	if (endpoint->type != USB_BULK && endpoint->type != USB_INTERRUPT) {
@@ -59,7 +57,19 @@ prepare(IOUSBHostPipe *self, IOMemoryDescriptor *buffer, uint32_t length, uint32
 				endpoint->type == USB_ISOCHRONOUS ? "isochronous" : "a control endpoint");
 		return kIOReturnUnsupported;
 	}
-	status = request_buffer(buffer, length, endpoint->address & 0x80, what, &data);
+	return request_buffer(buffer, length, endpoint->address & 0x80, what, ret_data);
+}
+
+/* A request that is ready to be submitted, all checked. */
+static IOReturn
+prepare(IOUSBHostPipe *self, IOMemoryDescriptor *buffer, uint32_t length, uint32_t timeout_ms, OSAction *action,
+	void (*end)(struct host_request *, IOReturn, uint32_t, uint64_t), struct request **ret_request)
+{
+	const struct usb_setting_endpoint *endpoint = &pipe_of(self)->endpoint;
+	IOReturn status;
+	uint8_t *data;
+
+	status = check_buffer(self, buffer, length, &data);
 	if (status != kIOReturnSuccess)
 		return status;
 	*ret_request = request_new(sizeof **ret_request, buffer, action, end);
@@ -76,14 +86,15 @@ prepare(IOUSBHostPipe *self, IOMemoryDescriptor *buffer, uint32_t length, uint32
 }
 
 kern_return_t
-IOUSBHostPipe_AsyncIO_Impl(IOUSBHostPipe *self, IOMemoryDescriptor *dataBuffer, uint32_t dataBufferLength,
-			   OSAction *completion, uint32_t completionTimeoutMs)
+IOUSBHostPipe__AsyncIO_Impl(IOUSBHostPipe *self, IOMemoryDescriptor *dataBuffer, uint32_t dataBufferLength,
+			    OSAction *completion, uint32_t completionTimeoutMs)
 {
 	struct request *request;
 	IOReturn status;
 
 	if (!completion)
 		return kIOReturnBadArgument;
+	nub_pipe_take(self);
 	status = prepare(self, dataBuffer, dataBufferLength, completionTimeoutMs, completion, async_end, &request);
 	if (status != kIOReturnSuccess)
 		return status;
@@ -98,6 +109,7 @@ IOUSBHostPipe_IO_Impl(IOUSBHostPipe *self, IOMemoryDescriptor *dataBuffer, uint3
 	struct OSReply *reply;
 	IOReturn status;
 
+	nub_pipe_take(self);
 	status = prepare(self, dataBuffer, dataBufferLength, completionTimeoutMs, NULL, sync_end, &request);
 	if (status != kIOReturnSuccess)
 		return status;
@@ -109,6 +121,72 @@ IOUSBHostPipe_IO_Impl(IOUSBHostPipe *self, IOMemoryDescriptor *dataBuffer, uint3
 	status = request_submit(&pipe_of(self)->queue, request, "IO", device_of(self));
 	if (status != kIOReturnSuccess)
 		IOUSBHostPipe_IO_Reply(reply, status, 0);
+	return status;
+}
+
+/* ---------------------------------------------------------------------------------------------
+ * AsyncIO in shared memory
+ */
+
+kern_return_t
+IOUSBHostPipe__CreateRing_Impl(IOUSBHostPipe *self, ADXUSBCompletions *completions, IOMemoryDescriptor **memory,
+			       uint8_t *address)
+{
+	const struct usb_setting_endpoint *endpoint = &pipe_of(self)->endpoint;
+	struct IOUSBHostPipe_IVars *ivars = self->ivars;
+	struct host_ring *ring, *before;
+	bool mine;
+
+	if (endpoint->type != USB_BULK && endpoint->type != USB_INTERRUPT)
+		return kIOReturnUnsupported;
+	if (!completions)
+		return kIOReturnBadArgument;
+	nub_pipe_take(self);
+	ring = host_ring_new(pipe_of(self), completions);
+	if (!ring)
+		return kIOReturnNoMemory;
+	/* A driver makes another one when it had let go of the pipe, so the first one is done with. */
+	(void)pthread_mutex_lock(&ivars->lock);
+	before = ivars->requests;
+	mine = !before || host_ring_is_of(before, completions);
+	if (mine)
+		ivars->requests = host_ref(ring);
+	(void)pthread_mutex_unlock(&ivars->lock);
+	if (mine) {
+		(void)host_unref(before);
+		*memory = adxi_retain(host_ring_memory(ring));
+		*address = endpoint->address;
+	}
+	(void)host_unref(ring);
+	return mine ? kIOReturnSuccess : kIOReturnBusy;
+}
+
+kern_return_t
+IOUSBHostPipe__Submit_Impl(IOUSBHostPipe *self, uint32_t cookie, IOMemoryDescriptor *dataBuffer, uint32_t dataBufferLength,
+			   uint32_t completionTimeoutMs)
+{
+	struct host_ring *ring = nub_pipe_ring(self);
+	kern_return_t status;
+	uint8_t *data;
+
+	if (!ring)
+		return kIOReturnNotReady;
+	status = check_buffer(self, dataBuffer, dataBufferLength, &data);
+	if (status == kIOReturnSuccess) {
+		status = host_ring_submit(ring, cookie, dataBuffer, data, dataBufferLength, completionTimeoutMs);
+		request_refused(&pipe_of(self)->queue, status, "AsyncIO", device_of(self));
+	}
+	(void)host_unref(ring);
+	return status;
+}
+
+kern_return_t
+IOUSBHostPipe__SetBuffer_Impl(IOUSBHostPipe *self, uint32_t index, IOMemoryDescriptor *buffer)
+{
+	struct host_ring *ring = nub_pipe_ring(self);
+	kern_return_t status = ring ? host_ring_set_buffer(ring, index, buffer) : kIOReturnNotReady;
+
+	(void)host_unref(ring);
 	return status;
 }
 
@@ -125,6 +203,7 @@ clear_done(void *context, IOReturn status)
 kern_return_t
 IOUSBHostPipe_Abort_Impl(IOUSBHostPipe *self, IOOptionBits options, kern_return_t withError, IOService *forClient)
 {
+	nub_pipe_take(self);
 	return request_abort(&pipe_of(self)->queue, options, withError, IOUSBHostPipe_Abort_Reply);
 }
 
@@ -135,6 +214,7 @@ IOUSBHostPipe_ClearStall_Impl(IOUSBHostPipe *self, bool withRequest)
 
 	if (!reply)
 		return kIOReturnUnsupported;
+	nub_pipe_take(self);
 	host_pipe_clear_stall(pipe_of(self), withRequest, clear_done, reply);
 	return kIOReturnSuccess;
 }

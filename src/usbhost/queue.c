@@ -22,6 +22,7 @@ host_queue_init(struct host_queue *queue, const struct usb_backend_ops *ops, str
 	(void)pthread_mutex_init(&queue->lock, NULL);
 	adxi_list_init(&queue->pending);
 	adxi_list_init(&queue->drains);
+	adxi_list_init(&queue->shown);
 }
 
 void
@@ -30,12 +31,39 @@ host_queue_fini(struct host_queue *queue)
 	(void)pthread_mutex_destroy(&queue->lock);
 }
 
+static void
+show_locked(const struct host_queue *queue, const struct host_shown *shown)
+{
+	atomic_store_explicit(shown->word, (uint32_t)queue->refuse, memory_order_release);
+}
+
+void
+host_queue_show(struct host_queue *queue, struct host_shown *shown)
+{
+	(void)pthread_mutex_lock(&queue->lock);
+	adxi_list_append(&queue->shown, &shown->link);
+	show_locked(queue, shown);
+	(void)pthread_mutex_unlock(&queue->lock);
+}
+
+void
+host_queue_hide(struct host_queue *queue, struct host_shown *shown)
+{
+	(void)pthread_mutex_lock(&queue->lock);
+	adxi_list_remove(&shown->link);
+	(void)pthread_mutex_unlock(&queue->lock);
+}
+
 void
 host_queue_refuse(struct host_queue *queue, IOReturn refuse)
 {
+	const struct host_shown *shown;
+
 	(void)pthread_mutex_lock(&queue->lock);
 	if (queue->refuse != kIOReturnNoDevice)
 		queue->refuse = refuse;
+	ADXI_LIST_EACH(shown, &queue->shown, link)
+		show_locked(queue, shown);
 	(void)pthread_mutex_unlock(&queue->lock);
 }
 

@@ -57,6 +57,12 @@ host_unref(void *object)
 /* As many as a queue takes: what its owner's process cannot have been told about stays bounded. */
 #define HOST_QUEUE_MAX 4096u
 
+/* A word in which somebody else sees what a queue refuses. */
+struct host_shown {
+	struct adxi_list link;           /* in host_queue::shown */
+	_Atomic uint32_t *word;          /* borrowed */
+};
+
 struct host_queue {
 	pthread_mutex_t lock;
 	const struct usb_backend_ops *ops;
@@ -72,6 +78,7 @@ struct host_queue {
 	bool ending;                     /* a thread is giving ends, in order */
 	struct adxi_list pending;        /* by sequence */
 	struct adxi_list drains;
+	struct adxi_list shown;
 };
 
 struct host_request {
@@ -116,6 +123,9 @@ void host_queue_init(struct host_queue *queue, const struct usb_backend_ops *ops
 void host_queue_fini(struct host_queue *queue);
 /** What submit answers from now on; 0: it accepts. A queue that refused with kIOReturnNoDevice stays so. */
 void host_queue_refuse(struct host_queue *queue, IOReturn refuse);
+/** Keep *shown->word what the queue was told to answer, until it is hidden. */
+void host_queue_show(struct host_queue *queue, struct host_shown *shown);
+void host_queue_hide(struct host_queue *queue, struct host_shown *shown);
 /** What it was told to answer; a back end may refuse besides. */
 IOReturn host_queue_refuses(struct host_queue *queue);
 /**

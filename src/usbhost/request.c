@@ -122,10 +122,16 @@ request_submit(struct host_queue *queue, struct request *request, const char *wh
 
 	if (status != kIOReturnSuccess && marked)
 		__atomic_fetch_and(&((OS_OBJECT *)action)->flags, ~OS_OBJECT_PENDING, __ATOMIC_RELAXED);
+	request_refused(queue, status, what, device);
+	return status;
+}
+
+void
+request_refused(struct host_queue *queue, IOReturn status, const char *what, struct host_device *device)
+{
 	/* A back end may know of an unplug before the host hears of it: no mistake of the driver's. */
 	if (status != kIOReturnSuccess && (status != kIOReturnNoDevice || host_queue_refuses(queue) == status))
 		tell_refusal(status, what, device);
-	return status;
 }
 
 /* ---------------------------------------------------------------------------------------------

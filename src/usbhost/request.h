@@ -39,6 +39,9 @@ OSAction *request_action(const struct request *request);
 IOReturn request_submit(struct host_queue *queue, struct request *request, const char *what,
 			struct host_device *device);
 
+/** Tell why @p queue or its back end answered @p status to @p what, if it is a mistake of the driver's. */
+void request_refused(struct host_queue *queue, IOReturn status, const char *what, struct host_device *device);
+
 /* A control request, on a session's queue. */
 struct control {
 	uint8_t type, request;

@@ -11,6 +11,7 @@
 
 static constexpr uint32_t kSize = 1024;
 static constexpr uint32_t kAborted = 4;
+static constexpr uint32_t kMany = 1300, kBuffers = 300; /* more than a pipe's ring has room for, and than it has numbers */
 static constexpr uint32_t kRing = 8, kFirstSlot = 6, kSlots = 4;
 static constexpr uint8_t kVendorOut = 0x40, kVendorIn = 0xC0;
 static constexpr uint8_t kPing = 1, kNone = 0x10, kStall = 0x11, kBabble = 0x12, kShort = 0x13, kSilent = 0x14;
@@ -22,6 +23,9 @@ struct UsbMethods_IVars {
 	uint8_t *bytes, *outBytes;
 	OSAction *ioAction, *bundleAction, *requestAction;
 	uint32_t aborted, bundled;
+	OSAction *many[kMany];
+	IOBufferMemoryDescriptor *buffers[kBuffers];
+	uint32_t manyDone;
 	Checks checks;
 };
 
@@ -38,6 +42,10 @@ void
 UsbMethods::free()
 {
 	if (ivars) {
+		for (auto &action : ivars->many)
+			OSSafeReleaseNULL(action);
+		for (auto &buffer : ivars->buffers)
+			OSSafeReleaseNULL(buffer);
 		OSSafeReleaseNULL(ivars->ioAction);
 		OSSafeReleaseNULL(ivars->bundleAction);
 		OSSafeReleaseNULL(ivars->requestAction);
@@ -129,6 +137,9 @@ UsbMethods::checkSession()
 	      kIOReturnSuccess);
 	EQUAL(c, interface->CopyPipe(0x8F, &pipe), kIOReturnNotFound);
 	EQUAL(c, interface->CopyPipe(0x81, &ivars->in), kIOReturnSuccess);
+	EQUAL(c, interface->CopyPipe(0x81, &pipe), kIOReturnSuccess);
+	TRUE(c, pipe == ivars->in);
+	OSSafeReleaseNULL(pipe);
 	EQUAL(c, interface->CopyPipe(0x82, &ivars->events), kIOReturnSuccess);
 	EQUAL(c, interface->CopyPipe(0x01, &ivars->out), kIOReturnSuccess);
 	if (interface->CopyDevice(&device) == kIOReturnSuccess) {
@@ -260,7 +271,47 @@ UsbMethods::startAborted()
 	for (uint32_t i = 0; i < kAborted; i++)
 		EQUAL(c, ivars->in->AsyncIO(ivars->input, 64, ivars->ioAction, 0), kIOReturnSuccess);
 	EQUAL(c, ivars->in->Abort(kIOUSBAbortSynchronous, kIOReturnOffline, nullptr), kIOReturnSuccess);
+}
+
+/* Each read completes once and in its turn, whichever way it went to the host. Calls between them keep their place, too. */
+void
+UsbMethods::startMany()
+{
+	auto &c = ivars->checks;
+
+	for (auto &buffer : ivars->buffers)
+		EQUAL(c, ivars->interface->CreateIOBuffer(kIOMemoryDirectionIn, 64, &buffer), kIOReturnSuccess);
+	for (uint32_t i = 0; i < kMany; i++) {
+		EQUAL(c, CreateActionmanyDone(sizeof(uint32_t), &ivars->many[i]), kIOReturnSuccess);
+		*static_cast<uint32_t *>(ivars->many[i]->GetReference()) = i;
+		EQUAL(c, ivars->in->AsyncIO(i % 7 ? ivars->buffers[i % kBuffers] : nullptr, i % 7 ? 64 : 0, ivars->many[i], 0),
+		      kIOReturnSuccess);
+		/* Refused at once, whatever is in flight. */
+		if (i == kBuffers)
+			EQUAL(c, ivars->in->AsyncIO(ivars->buffers[0], 65, ivars->ioAction, 0), kIOReturnBadArgument);
+		if (i == kMany / 2)
+			EQUAL(c, ivars->in->Abort(kIOUSBAbortAsynchronous, kIOReturnOffline, nullptr), kIOReturnSuccess);
+	}
+	EQUAL(c, ivars->in->Abort(kIOUSBAbortSynchronous, kIOReturnAborted, nullptr), kIOReturnSuccess);
+}
+
+void
+IMPL(UsbMethods, manyDone)
+{
+	auto &c = ivars->checks;
+	uint32_t number = *static_cast<uint32_t *>(action->GetReference());
+	uint16_t sent = 0;
+
+	EQUAL(c, number, ivars->manyDone);
+	EQUAL(c, status, number <= kMany / 2 ? kIOReturnOffline : kIOReturnAborted);
+	if (++ivars->manyDone < kMany)
+		return;
+	for (auto &each : ivars->many) {
+		each->Cancel(nullptr);
+		OSSafeReleaseNULL(each);
+	}
 	EQUAL(c, ivars->interface->DeviceRequest(kVendorOut, kNone, 0, 0x81, 0, nullptr, &sent, 0), kIOReturnSuccess);
+	startBundle();
 }
 
 void
@@ -272,7 +323,7 @@ IMPL(UsbMethods, ioDone)
 	EQUAL(c, actualByteCount, 0);
 	TRUE(c, completionTimestamp > 0);
 	if (++ivars->aborted == kAborted)
-		startBundle();
+		startMany();
 }
 
 void
