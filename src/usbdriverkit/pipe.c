@@ -205,6 +205,7 @@ drain(struct ADXUSBCompletions_IVars *ring, uint32_t max, bool dropped)
 	while (n < max && has_completion(ring)) {
 		struct usb_ring_completion entry = ring->shared->completions[ring->seen % USB_RING_COMPLETIONS];
 
+		__asm__ volatile("" : : : "memory"); /* usbhost may be writing it: this copy alone is used */
 		ring->seen++;
 		complete(ring, &entry, dropped);
 		n++;

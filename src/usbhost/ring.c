@@ -269,6 +269,7 @@ take_next_locked(struct host_ring *ring)
 	struct usb_ring *shared = ring->shared;
 	struct usb_ring_submission submission = shared->submissions[ring->taken % USB_RING_SUBMISSIONS];
 
+	__asm__ volatile("" : : : "memory"); /* checked and used from this copy alone: the driver may be writing it */
 	ring->taken++;
 	atomic_store_explicit(&shared->taken, ring->taken, memory_order_release);
 	take_one(ring, &submission);
