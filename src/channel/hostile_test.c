@@ -275,10 +275,10 @@ scribble(unsigned seed, unsigned n_steps)
 			body[i] = below(4) ? below(8) | (uint64_t)below(300) << 32 : random_word();
 		switch (below(100)) {
 		case 0: /* a shared word */
-			*(uint32_t *)(void *)(memory + 64 + 64 * below(8)) = (uint32_t)random_word();
+			*(uint32_t *)(void *)(memory + 64 + 64 * below(10)) = (uint32_t)random_word();
 			break;
 		case 1: /* a shared word, plausible */
-			*(uint32_t *)(void *)(memory + 64 + 64 * below(8)) = 64 * below(2048);
+			*(uint32_t *)(void *)(memory + 64 + 64 * below(10)) = 64 * below(2048);
 			break;
 		case 2: /* bytes in the ring that the victim reads */
 			for (unsigned i = 0; i < 64; i++)
