@@ -67,6 +67,9 @@ struct usb_transfer {
 	 * forgotten the transfer. time_ns: CLOCK_MONOTONIC when the data was there. */
 	void (*complete)(struct usb_transfer *transfer, enum usb_status status, uint32_t actual,
 			 uint64_t time_ns);
+	/* Set before complete: another completion follows at once on this thread, so whoever is told of both
+	 * may be woken once. */
+	bool more;
 	void *core;               /* the core's */
 	void *backend;            /* the back end's, set between submit and complete */
 };

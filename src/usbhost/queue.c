@@ -14,6 +14,15 @@ struct drain {
 	struct host_barrier *barrier; /* borrowed: entered */
 };
 
+void (*host_queue_settled)(void);
+static _Thread_local bool more_follow;
+
+bool
+host_queue_more_follow(void)
+{
+	return more_follow;
+}
+
 void
 host_queue_init(struct host_queue *queue, const struct usb_backend_ops *ops, struct usb_device *device,
 		struct host_ref *owner, IOReturn refuse)
@@ -197,6 +206,7 @@ complete(struct usb_transfer *transfer, enum usb_status status, uint32_t actual,
 	struct host_request *request = transfer->core;
 	struct host_queue *queue = request->queue;
 	struct host_ref *owner = host_ref(queue->owner);
+	bool more = transfer->more;
 
 	(void)pthread_mutex_lock(&queue->lock);
 	request->status = usb_status_return(status);
@@ -207,8 +217,12 @@ complete(struct usb_transfer *transfer, enum usb_status status, uint32_t actual,
 	request->time_ns = time_ns;
 	request->ended = true;
 	(void)pthread_mutex_unlock(&queue->lock);
+	more_follow = more;
 	give_ends(queue);
+	more_follow = false;
 	(void)host_unref(owner);
+	if (!more && host_queue_settled)
+		host_queue_settled();
 }
 
 static IOReturn

@@ -128,6 +128,10 @@ void host_queue_show(struct host_queue *queue, struct host_shown *shown);
 void host_queue_hide(struct host_queue *queue, struct host_shown *shown);
 /** What it was told to answer; a back end may refuse besides. */
 IOReturn host_queue_refuses(struct host_queue *queue);
+/** Inside end(): more ends follow on this thread at once, and then host_queue_settled is called. */
+bool host_queue_more_follow(void);
+/** Called after a completion that is not followed by another one. Set before there are queues; NULL: nobody waits for it. */
+extern void (*host_queue_settled)(void);
 /**
  * The caller holds the queue's owner.
  *

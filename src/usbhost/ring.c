@@ -78,6 +78,11 @@ struct host_ring {
 static _Thread_local struct host_ring *taking_from;
 static _Thread_local unsigned unrung;
 
+/* Rings that this thread gave completions to while more were to follow. */
+#define UNSETTLED_MAX 8u
+static _Thread_local struct host_ring *unsettled[UNSETTLED_MAX]; /* owned references */
+static _Thread_local unsigned n_unsettled;
+
 static void
 ring_free(struct host_ref *ref)
 {
@@ -111,6 +116,32 @@ bell(struct host_ring *ring)
 }
 
 static void
+settled(void)
+{
+	while (n_unsettled > 0) {
+		struct host_ring *ring = unsettled[--n_unsettled];
+
+		bell(ring);
+		(void)host_unref(ring);
+	}
+}
+
+/* False: it is to be rung for now. */
+static bool
+may_wait(struct host_ring *ring)
+{
+	if (!host_queue_more_follow())
+		return false;
+	for (unsigned i = 0; i < n_unsettled; i++)
+		if (unsettled[i] == ring)
+			return true;
+	if (n_unsettled == UNSETTLED_MAX)
+		return false;
+	unsettled[n_unsettled++] = host_ref(ring);
+	return true;
+}
+
+static void
 give(struct host_ring *ring, uint32_t cookie, IOReturn status, uint32_t actual, uint64_t time_ns)
 {
 	struct usb_ring *shared = ring->shared;
@@ -123,7 +154,8 @@ give(struct host_ring *ring, uint32_t cookie, IOReturn status, uint32_t actual, 
 	atomic_store_explicit(&shared->completed, ring->completed, memory_order_release);
 	(void)pthread_mutex_unlock(&ring->giving);
 	if (taking_from != ring) {
-		bell(ring);
+		if (!may_wait(ring))
+			bell(ring);
 		return;
 	}
 	if (++unrung >= BELL_AT) {
@@ -540,6 +572,12 @@ memory_new(struct usb_ring **ret_shared)
 		return adxi_release(object);
 	*ret_shared = address;
 	return object;
+}
+
+__attribute__((constructor)) static void
+wait_for_more(void)
+{
+	host_queue_settled = settled;
 }
 
 struct host_ring *

@@ -188,6 +188,8 @@ real_transfer_deliver(struct usb_backend *backend)
 			backend->done = flight->next;
 		if (!backend->done)
 			backend->done_end = &backend->done;
+		if (flight)
+			flight->core->more = backend->done != NULL; /* nobody else takes it */
 		pthread_mutex_unlock(&backend->lock);
 		if (!flight)
 			return;
