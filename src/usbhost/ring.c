@@ -30,7 +30,7 @@
 #define HOT_NS     60000u
 #define LOOK_NS    20000u
 #define WORTH      64u   /* submissions; a look that found fewer makes the next one wait for more bells */
-#define WAIT_BELLS 256u /* so many at most */
+#define WAIT_BELLS 64u  /* so many at most */
 
 struct ring_request {
 	struct host_request base;
