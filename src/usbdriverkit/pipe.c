@@ -241,8 +241,10 @@ look(struct ADXUSBCompletions_IVars *ring)
 	struct usb_ring *shared = ring->shared;
 	uint32_t looks = atomic_load_explicit(&shared->host_looks, memory_order_relaxed);
 
-	return looks != 0 && looks - 1 != (uint32_t)sched_getcpu() &&
-	       atomic_load_explicit(&shared->submitted, memory_order_relaxed) != ring->seen && look_until(ring, looks);
+	if (looks == 0 || looks - 1 == (uint32_t)sched_getcpu())
+		return false;
+	atomic_store_explicit(&shared->driver_knows, 1, memory_order_relaxed);
+	return atomic_load_explicit(&shared->submitted, memory_order_relaxed) != ring->seen && look_until(ring, looks);
 }
 
 /* On the callbacks' queue. */
@@ -588,6 +590,8 @@ put(struct ADXUSBCompletions_IVars *ring, IOMemoryDescriptor *buffer, uint32_t l
 			(struct usb_ring_submission){ cookie, number, length, timeout_ms };
 		ring->submitted++;
 		atomic_store_explicit(&shared->driver_cpu, (uint32_t)sched_getcpu(), memory_order_relaxed);
+		if (atomic_load_explicit(&shared->host_looks, memory_order_relaxed))
+			atomic_store_explicit(&shared->driver_knows, 1, memory_order_relaxed);
 		atomic_store_explicit(&shared->submitted, ring->submitted, memory_order_release);
 		result = PUT;
 	}

@@ -22,7 +22,7 @@
  *
  * When bells follow each other so fast that sleeping costs more than the transfers, a thread of usbhost on another processor looks at
  * the submissions for a while (host_looks), and so does the driver at the completions while it does. It
- * begins while the driver is awake: who sleeps is best woken from his own processor, where the thread is that he rang for.
+ * begins to take when the driver knows (driver_knows): who sleeps is best woken from his own processor, where the thread is that he rang for.
  *
  * refuse is what submit would answer now (0: open), so that AsyncIO knows at once what a message would be told: see
  * docs/decisions/0006. Completions come through the ring whichever way the submission went, so they keep their order.
@@ -57,6 +57,7 @@ struct usb_ring {
 	_Alignas(64) _Atomic uint32_t submission_bell; /* 1: ring */
 	_Alignas(64) _Atomic uint32_t completed;       /* usbhost's */
 	_Alignas(64) _Atomic uint32_t completion_bell;
+	_Atomic uint32_t driver_knows;                 /* 1: the driver has seen host_looks, and will look before it sleeps */
 	_Alignas(64) _Atomic uint32_t refuse;          /* usbhost's */
 	_Atomic uint32_t host_looks;                   /* usbhost's: 1 + the processor of a thread that looks; 0: none */
 	_Alignas(64) struct usb_ring_submission submissions[USB_RING_SUBMISSIONS];

@@ -30,7 +30,7 @@
 #define HOT_NS     60000u
 #define LOOK_NS    20000u
 #define WORTH      64u   /* submissions; a look that found fewer makes the next one wait for more bells */
-#define WAIT_BELLS 256u /* so many at most */
+#define WAIT_BELLS 64u  /* so many at most */
 
 struct ring_request {
 	struct host_request base;
@@ -336,7 +336,7 @@ take_locked(struct host_ring *ring)
 	}
 }
 
-/* The lock is held, and given up. */
+/* The lock is held, and given up before the bell: who is woken may come in this thread's place at once. */
 static void
 take_and_unlock(struct host_ring *ring)
 {
@@ -347,9 +347,9 @@ take_and_unlock(struct host_ring *ring)
 	unrung = 0;
 	take_locked(ring);
 	taking_from = outer;
+	(void)pthread_mutex_unlock(&ring->taking);
 	ring_rest(ring);
 	unrung = outer_unrung;
-	(void)pthread_mutex_unlock(&ring->taking);
 }
 
 void
@@ -415,13 +415,13 @@ look_and_take(struct host_ring *ring, uint32_t here)
 }
 
 static bool
-driver_is_awake(struct host_ring *ring)
+driver_knows(struct host_ring *ring)
 {
 	const uint64_t until = adxi_now_ns() + LOOK_NS;
 
 	do {
 		for (unsigned i = 0; i < 32; i++) {
-			if (!atomic_load_explicit(&ring->shared->completion_bell, memory_order_relaxed))
+			if (atomic_load_explicit(&ring->shared->driver_knows, memory_order_relaxed))
 				return true;
 			usb_ring_relax();
 		}
@@ -437,8 +437,9 @@ look(void *context)
 	uint32_t wanted = atomic_load_explicit(&ring->streak_wanted, memory_order_relaxed);
 	unsigned n = 0;
 
-	atomic_store_explicit(&ring->shared->host_looks, 1 + here, memory_order_relaxed);
-	if (driver_is_awake(ring))
+	atomic_store_explicit(&ring->shared->driver_knows, 0, memory_order_relaxed);
+	atomic_store_explicit(&ring->shared->host_looks, 1 + here, memory_order_release);
+	if (driver_knows(ring))
 		n = look_and_take(ring, here);
 	atomic_store_explicit(&ring->shared->host_looks, 0, memory_order_relaxed);
 	atomic_store_explicit(&ring->streak_wanted,
