@@ -295,6 +295,17 @@ host_queue_submit(struct host_queue *queue, struct host_request *request)
 	return usb_error_return(error);
 }
 
+void
+host_queue_count_end(struct host_queue *queue, bool was_refused)
+{
+	(void)pthread_mutex_lock(&queue->lock);
+	queue->counters.submitted++;
+	queue->counters.completed++;
+	if (was_refused)
+		queue->counters.refused--;
+	(void)pthread_mutex_unlock(&queue->lock);
+}
+
 /* All are marked before the first is cancelled: next_end_locked() keeps their order. */
 static void
 mark_locked(struct host_queue *queue, IOReturn error)

@@ -139,6 +139,9 @@ extern void (*host_queue_settled)(void);
  * @return the queue's refusal; kIOReturnNoResources: HOST_QUEUE_MAX are pending; the back end's error
  */
 IOReturn host_queue_submit(struct host_queue *queue, struct host_request *request);
+/** A request that its driver was told is accepted ended without being submitted: it counts as both, so that both sides count the
+ *  same. @p was_refused: host_queue_submit() has counted it as refused. */
+void host_queue_count_end(struct host_queue *queue, bool was_refused);
 /** Cancel everything that is pending now, to end with @p error. @p barrier (may be NULL) is entered until it has ended. */
 void host_queue_abort(struct host_queue *queue, IOReturn error, struct host_barrier *barrier);
 unsigned host_queue_pending(struct host_queue *queue);

@@ -217,8 +217,9 @@ ring_request_new(struct host_ring *ring)
 	return request;
 }
 
+/* *ret_asked: the queue was, and counts. */
 static IOReturn
-submit(struct host_ring *ring, const struct usb_ring_submission *submission, IOMemoryDescriptor *buffer, uint8_t *data)
+submit(struct host_ring *ring, const struct usb_ring_submission *submission, IOMemoryDescriptor *buffer, uint8_t *data, bool *ret_asked)
 {
 	const struct usb_setting_endpoint *endpoint = &ring->pipe->endpoint;
 	struct ring_request *request = ring_request_new(ring);
@@ -234,32 +235,35 @@ submit(struct host_ring *ring, const struct usb_ring_submission *submission, IOM
 		.timeout_ms = submission->timeout_ms,
 		.data = data,
 	};
+	*ret_asked = true;
 	return host_queue_submit(&ring->pipe->queue, &request->base);
 }
 
 static IOReturn
-submit_known(struct host_ring *ring, const struct usb_ring_submission *submission)
+submit_known(struct host_ring *ring, const struct usb_ring_submission *submission, bool *ret_asked)
 {
 	const struct known_buffer *buffer;
 
 	if (submission->length == 0)
-		return submit(ring, submission, NULL, NULL);
+		return submit(ring, submission, NULL, NULL, ret_asked);
 	if (submission->buffer >= USB_RING_BUFFERS)
 		return kIOReturnBadArgument;
 	buffer = &ring->buffers[submission->buffer];
 	if (!buffer->descriptor || submission->length > buffer->capacity)
 		return kIOReturnBadArgument;
-	return submit(ring, submission, buffer->descriptor, buffer->data);
+	return submit(ring, submission, buffer->descriptor, buffer->data, ret_asked);
 }
 
 /* The driver was told that it is accepted, so a refusal is its end. */
 static void
 take_one(struct host_ring *ring, const struct usb_ring_submission *submission)
 {
-	IOReturn status = submit_known(ring, submission);
+	bool asked = false;
+	IOReturn status = submit_known(ring, submission, &asked);
 
 	if (status == kIOReturnSuccess)
 		return;
+	host_queue_count_end(&ring->pipe->queue, asked);
 	/* It was open when the driver looked: had this come a moment sooner, it had been aborted. */
 	give(ring, submission->cookie, status == kIOReturnNotOpen ? kIOReturnAborted : status, 0, adxi_now_ns());
 }
@@ -511,7 +515,7 @@ host_ring_submit(struct host_ring *ring, uint32_t cookie, IOMemoryDescriptor *bu
 	const struct usb_ring_submission submission = { cookie, USB_RING_NO_BUFFER, length, timeout_ms };
 
 	host_ring_take(ring);
-	return submit(ring, &submission, buffer, data);
+	return submit(ring, &submission, buffer, data, &(bool){ false }); /* its driver hears of a refusal now */
 }
 
 IOReturn
