@@ -272,6 +272,7 @@ void
 adxi_channel_hung_up(struct adxi_channel *ch)
 {
 	atomic_store(&ch->hung_up, true);
+	channel_kick(ch); /* a thread that lingers hears of nothing else */
 }
 
 bool

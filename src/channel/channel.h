@@ -158,9 +158,6 @@ void adxi_channel_each_held(struct adxi_channel *channel, void (*each)(void *con
  * messages may be delivered by other threads meanwhile, and one that polls is woken for them. No-op elsewhere.
  */
 void adxi_channel_hand_over(void);
-/** Whether nothing is there, without a system call: for who spins, or takes edges. False: dispatch again. The peer's sender
- *  was told that this side sleeps. */
-bool adxi_channel_prepare_sleep(struct adxi_channel *channel);
 
 bool adxi_channel_is_dead(const struct adxi_channel *channel);
 const char *adxi_channel_name(const struct adxi_channel *channel);

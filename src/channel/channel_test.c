@@ -622,9 +622,10 @@ edge_worker_run(void *context)
 	int n;
 
 	while (epoll_wait(workers->epoll, &event, 1, -1) == 1 && event.data.u32) {
+		adxi_channel_rung(workers->channel, event.data.u32 - 1);
 		do {
 			n = adxi_channel_dispatch(workers->channel, 32);
-		} while (n > 0 || (n == 0 && !adxi_channel_prepare_sleep(workers->channel)));
+		} while (n >= 32);
 	}
 	return NULL;
 }
@@ -637,7 +638,8 @@ test_bursts(void **state)
 {
 	const unsigned n_bursts = 100, n_posts = 3000;
 	struct edge_workers workers = { .epoll = epoll_create1(EPOLL_CLOEXEC), .stop = eventfd(0, EFD_CLOEXEC) };
-	struct epoll_event event = { .events = EPOLLIN | EPOLLET, .data.u32 = 1 }, stop = { .events = EPOLLIN };
+	struct epoll_event event = { .events = EPOLLIN | EPOLLET }, stop = { .events = EPOLLIN };
+	int bells[ADXI_MAX_BELLS], socket;
 	struct adxi_endpoint ends[2];
 	struct end a, b;
 	uint64_t one = 1;
@@ -646,7 +648,9 @@ test_bursts(void **state)
 	end_open(&a, &ends[0], "a", false);
 	end_open(&b, &ends[1], "b", true);
 	workers.channel = a.channel;
-	assert_int_equal(epoll_ctl(workers.epoll, EPOLL_CTL_ADD, adxi_channel_fd(a.channel), &event), 0);
+	assert_int_equal(adxi_channel_take_edges(a.channel, bells, &socket), BELLS[0]);
+	for (event.data.u32 = 1; event.data.u32 <= BELLS[0]; event.data.u32++)
+		assert_int_equal(epoll_ctl(workers.epoll, EPOLL_CTL_ADD, bells[event.data.u32 - 1], &event), 0);
 	assert_int_equal(epoll_ctl(workers.epoll, EPOLL_CTL_ADD, workers.stop, &stop), 0);
 	for (unsigned i = 0; i < 2; i++)
 		assert_int_equal(pthread_create(&workers.threads[i], NULL, edge_worker_run, &workers), 0);

@@ -275,20 +275,3 @@ adxi_channel_resume(unsigned budget, uint64_t linger_ns)
 	(void)adxi_channel_unref(ch);
 	return handled;
 }
-
-bool
-adxi_channel_prepare_sleep(struct adxi_channel *ch)
-{
-	bool may = true;
-
-	if (adxi_channel_is_dead(ch))
-		return false;
-	if (!channel_try_role(ch))
-		return true; /* who has it sees to it that this side is woken */
-	may = !ring_has_more(ch->rx.shared, ch->rx.head);
-	(void)pthread_mutex_lock(&ch->lock);
-	may = may && !inbox_is_ready_locked(ch);
-	(void)pthread_mutex_unlock(&ch->lock);
-	channel_drop_role(ch);
-	return may;
-}

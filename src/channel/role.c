@@ -285,6 +285,7 @@ channel_wait(struct adxi_channel *ch, struct waiter *waiter)
 	struct delivery *mine;
 	bool orphan;
 
+	adxi_channel_leave(); /* what was kept for the next request must not keep this from its answer */
 	/* Who has the role from the start and finds its reply needs no list: nobody else could wake it. */
 	if (waiter->has_role) {
 		waiter->has_role = false;

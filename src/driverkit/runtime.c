@@ -187,6 +187,9 @@ may_stay(const struct delivery *delivery)
 	for (uint32_t i = 0; i < message->n_objects; i++)
 		if (message->objects[i])
 			return false;
+	/* Inside a delivery, in a call that waits, the receiver's role is that call's. */
+	if (adxi_channel_current())
+		return false;
 	return message->reply && !delivery->claimed && delivery->caller &&
 	       delivery->caller == adxi_workers_channel() && OSGetRetainCount(message->target) > 1;
 }

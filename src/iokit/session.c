@@ -106,30 +106,28 @@ iokit_receive(void)
 {
 	struct adxi_channel *ready[64];
 	struct epoll_event events[64];
+	unsigned n_ready = 0;
 	int n, fd = iokit_receive_fd();
 
 	if (fd < 0)
 		return;
-	do {
-		n = epoll_wait(fd, events, 64, 0);
-		unsigned n_ready = 0;
-		/* An event may name a channel that another thread has just unwatched: only what is still listed is used. */
-		pthread_mutex_lock(&lock);
-		for (int i = 0; i < n; i++)
-			for (unsigned j = 0; j < n_watched; j++)
-				if (watched[j] == events[i].data.ptr) {
-					ready[n_ready++] = adxi_channel_ref(watched[j]);
-					break;
-				}
-		pthread_mutex_unlock(&lock);
-		for (unsigned i = 0; i < n_ready; i++) {
-			/* What is left keeps the descriptor readable; what was taken is still in the processor's cache when its
-			 * callbacks run. */
-			if (adxi_channel_dispatch(ready[i], RECEIVE_BUDGET) == -EPIPE)
-				iokit_unwatch_channel(ready[i]);
-			adxi_channel_unref(ready[i]);
-		}
-	} while (n == 64);
+	n = epoll_wait(fd, events, 64, 0);
+	/* An event may name a channel that another thread has just unwatched: only what is still listed is used. */
+	pthread_mutex_lock(&lock);
+	for (int i = 0; i < n; i++)
+		for (unsigned j = 0; j < n_watched; j++)
+			if (watched[j] == events[i].data.ptr) {
+				ready[n_ready++] = adxi_channel_ref(watched[j]);
+				break;
+			}
+	pthread_mutex_unlock(&lock);
+	/* What is left, of these and of others, keeps the descriptor readable: callbacks run first, while what they need is in the
+	 * processor's cache, and channels that are never empty do not keep them from running. */
+	for (unsigned i = 0; i < n_ready; i++) {
+		if (adxi_channel_dispatch(ready[i], RECEIVE_BUDGET) == -EPIPE)
+			iokit_unwatch_channel(ready[i]);
+		adxi_channel_unref(ready[i]);
+	}
 }
 
 /* A child of fork() shares the parent's descriptors and rings: it may use neither. */

@@ -126,7 +126,7 @@ settled(void)
 	}
 }
 
-/* False: it is to be rung for now. */
+/* Whether the bell may wait for what else ends with this one. */
 static bool
 may_wait(struct host_ring *ring)
 {
