@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "dextd/launch.h"
 #include "dextd/realm.h"
 
 #define LOG_TOPIC "dextd"

@@ -21,7 +21,6 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/resource.h>
 #include <sys/types.h>
 
 #include "base/list.h"
@@ -192,9 +191,6 @@ struct server *server_find(struct realm *realm, uint64_t id);
 /** Host proxy, if messages may be sent to it now; else NULL. Borrowed. */
 struct ADXHost *server_host(struct server *server);
 const char *server_state_name(enum server_state state);
-
-/** Soft limit of descriptors that hosted processes get; rlim_max 0: as ours. */
-extern struct rlimit server_descriptor_limit;
 
 /* The direct channel between a process and the process of its provider. */
 struct pair {

@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Hosted processes: launch, check-in, output, end. */
+/* Hosted processes: which there are, check-in, end. How one is made is in launch.c. */
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/prctl.h>
 #include <sys/random.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,14 +15,11 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/rules.h"
+#include "dextd/launch.h"
 #include "dextd/realm.h"
 
 #define LOG_TOPIC "dextd.server"
 #include "base/log.h"
-
-#define CHANNEL_FD 3
-
-struct rlimit server_descriptor_limit;
 
 static const unsigned server_moves[SERVER_STATE_COUNT] = {
 	[SERVER_LAUNCHING] = 1u << SERVER_RUNNING | 1u << SERVER_LEAVING | 1u << SERVER_DEAD,
@@ -64,16 +57,6 @@ server_ref(struct server *server)
 	return server;
 }
 
-static void
-free_argv(char **argv)
-{
-	size_t i;
-
-	for (i = 0; argv && argv[i]; i++)
-		free(argv[i]);
-	free(argv);
-}
-
 struct server *
 server_unref(struct server *server)
 {
@@ -91,7 +74,7 @@ server_unref(struct server *server)
 	value_unref(server->object);
 	value_unref(server->host);
 	bundle_unref(server->bundle);
-	free_argv(server->argv);
+	launch_free_strings(server->argv);
 	free(server->cutter);
 	free(server->name);
 	free(server);
@@ -185,190 +168,8 @@ drop_pairs_with(struct realm *realm, uint64_t host_id)
  * Launch
  */
 
-static bool
-is_passed_on(const char *variable)
-{
-	static const char *const names[] = {
-		"PATH=",
-		"LANG=",
-		"LC_",
-		"TZ=",
-		"TMPDIR=",
-		"HOME=",
-		"LD_LIBRARY_PATH=",
-		"ASAN_OPTIONS=",
-		"UBSAN_OPTIONS=",
-		"LSAN_OPTIONS=",
-		"TSAN_OPTIONS=",
-		"LLVM_PROFILE_FILE=",
-		"AMBIDEXT_",
-	};
-	static const char *const ours[] = { "AMBIDEXT_SOCKET_FD=", "AMBIDEXT_TOKEN=",
-					    "AMBIDEXT_SERVER_NAME=", "AMBIDEXT_REALM=",
-					    "AMBIDEXT_HOSTS=" };
-	size_t i;
-
-	for (i = 0; i < sizeof ours / sizeof ours[0]; i++)
-		if (!strncmp(variable, ours[i], strlen(ours[i])))
-			return false;
-	for (i = 0; i < sizeof names / sizeof names[0]; i++)
-		if (!strncmp(variable, names[i], strlen(names[i])))
-			return true;
-	return false;
-}
-
-static char **
-make_environment(const struct server *server)
-{
-	size_t n = 0, room = 8;
-	char **env, **variable;
-	bool done;
-
-	for (variable = environ; *variable; variable++)
-		room++;
-	env = calloc(room, sizeof *env);
-	if (!env)
-		return NULL;
-	done = asprintf(&env[n++], "AMBIDEXT_SOCKET_FD=%d", CHANNEL_FD) >= 0 &&
-	       asprintf(&env[n++], "AMBIDEXT_TOKEN=%s", server->token) >= 0 &&
-	       asprintf(&env[n++], "AMBIDEXT_SERVER_NAME=%s", server->name) >= 0 &&
-	       asprintf(&env[n++], "AMBIDEXT_REALM=%s", server->realm->config.dir) >= 0;
-	if (done && server->realm->config.strict && !getenv("AMBIDEXT_STRICT"))
-		done = (env[n++] = strdup("AMBIDEXT_STRICT=macos")) != NULL;
-	for (variable = environ; done && *variable; variable++)
-		if (is_passed_on(*variable))
-			done = (env[n++] = strdup(*variable)) != NULL;
-	if (done)
-		return env;
-	free_argv(env);
-	return NULL;
-}
-
-/* In the child. Only async-signal-safe calls. */
-__attribute__((noreturn)) static void
-become(char *const *argv, char *const *env, int channel, int output)
-{
-	static const char cannot[] = "cannot be executed: ";
-	int null = open("/dev/null", O_RDONLY);
-	const char *why;
-	sigset_t none;
-	int sig;
-
-	(void)setpgid(0, 0);
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	for (sig = 1; sig < NSIG; sig++)
-		(void)signal(sig, SIG_DFL);
-	(void)sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	/* The descriptors may stand in each other's way: up first. */
-	channel = fcntl(channel, F_DUPFD, 10);
-	output = fcntl(output, F_DUPFD, 10);
-	null = fcntl(null, F_DUPFD, 10);
-	if (dup2(null, 0) < 0 || dup2(output, 1) < 0 || dup2(output, 2) < 0 ||
-	    dup2(channel, CHANNEL_FD) < 0)
-		_exit(126);
-	(void)close_range(CHANNEL_FD + 1, ~0u, 0);
-	if (server_descriptor_limit.rlim_max)
-		(void)setrlimit(RLIMIT_NOFILE, &server_descriptor_limit);
-	(void)execve(argv[0], argv, env);
-	why = strerrordesc_np(errno);
-	if (write(2, argv[0], strlen(argv[0])) < 0 || write(2, " ", 1) < 0 ||
-	    write(2, cannot, sizeof cannot - 1) < 0 || write(2, why, strlen(why)) < 0)
-		_exit(126);
-	_exit(127);
-}
-
-static void
-output_line(void *userdata, const char *line)
-{
-	struct server *server = userdata;
-
-	journal_add_line(server->realm->journal, (int)server->pid, server->name, line);
-}
-
-static void
-output_ready(struct adxi_source *source, int fd, uint32_t events, void *userdata)
-{
-	struct server *server = userdata;
-	unsigned turns;
-	char data[4096];
-	ssize_t r = 0;
-
-	/* A process that floods its output must not keep the loop. */
-	for (turns = 0; turns < 8; turns++) {
-		r = read(fd, data, sizeof data);
-		if (r <= 0)
-			break;
-		line_cutter_feed(server->cutter, data, (size_t)r, output_line, server);
-	}
-	if (r == 0 || (r < 0 && errno != EAGAIN && errno != EINTR)) {
-		line_cutter_feed(server->cutter, "", 0, output_line, server);
-		server->output = adxi_source_remove(server->output);
-	}
-}
-
-static void
-drain_output(struct server *server, int fd)
-{
-	char data[4096];
-	ssize_t r;
-
-	while ((r = read(fd, data, sizeof data)) > 0)
-		line_cutter_feed(server->cutter, data, (size_t)r, output_line, server);
-}
-
 static void child_ended(struct adxi_source *source, pid_t pid, int status, void *userdata);
 static void time_is_up(struct adxi_source *source, void *userdata);
-
-static int
-spawn(struct server *server)
-{
-	adxi_cleanup(adxi_closep) int output_write = -1;
-	adxi_cleanup(adxi_closep) int theirs = -1;
-	struct realm *realm = server->realm;
-	int sockets[2], pipes[2], r;
-	char **env;
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0)
-		return -errno;
-	theirs = sockets[1];
-	r = connection_new(realm, sockets[0], server, &server->connection);
-	if (r < 0)
-		return r;
-	if (pipe2(pipes, O_CLOEXEC) < 0)
-		return -errno;
-	output_write = pipes[1];
-	(void)fcntl(pipes[0], F_SETFL, O_NONBLOCK);
-	server->output_fd = pipes[0];
-	r = adxi_loop_add_fd(realm->loop, pipes[0], true, EPOLLIN, output_ready, server,
-			     &server->output);
-	if (r < 0)
-		return r;
-	env = make_environment(server);
-	if (!env)
-		return -ENOMEM;
-	server->pid = fork();
-	if (server->pid == 0)
-		become(server->argv, env, theirs, output_write);
-	r = server->pid < 0 ? -errno : 0;
-	free_argv(env);
-	if (r < 0) {
-		server->pid = 0;
-		return r;
-	}
-	(void)setpgid(server->pid, server->pid); /* also in the child: whoever comes first */
-	server->connection->pid = server->pid;
-	server->launched_ns = adxi_now_ns();
-	r = adxi_loop_add_child(realm->loop, server->pid, child_ended, server, &server->child);
-	if (r < 0) {
-		(void)kill(-server->pid, SIGKILL);
-		(void)waitpid(server->pid, NULL, 0);
-		server->pid = 0;
-		return r;
-	}
-	return adxi_loop_add_timer(realm->loop, adxi_deadline_ns(realm->config.checkin_ns),
-				   time_is_up, server, &server->timer);
-}
 
 static struct server *
 server_new(struct realm *realm, const char *name, uint64_t tag)
@@ -403,7 +204,7 @@ launch(struct server *server)
 	int r;
 
 	adxi_list_append(&server->realm->servers, &server_ref(server)->link);
-	r = spawn(server);
+	r = launch_spawn(server, child_ended, time_is_up);
 	if (r == 0)
 		return 0;
 	realm_log(server->realm, server, "%s cannot be launched: %s", server->argv[0],
@@ -652,7 +453,7 @@ relaunch_free(struct host_relaunch *relaunch)
 {
 	adxi_list_remove(&relaunch->link);
 	adxi_source_remove(relaunch->timer);
-	free_argv(relaunch->argv);
+	launch_free_strings(relaunch->argv);
 	free(relaunch);
 }
 
@@ -678,8 +479,9 @@ relaunch_host(struct adxi_source *source, void *userdata)
 	device_check(realm);
 }
 
-/* A family host is always wanted: without it no device can come, and nobody but dextd can bring it back. So it is started again
- * however often it ends; crashes in a row make the wait longer, and are told once. */
+/* A family host is always wanted: without it no device can come, and nobody but dextd can bring it
+ * back. So it is started again however often it ends; crashes in a row make the wait longer, and
+ * are told once. */
 static void
 host_ended(struct server *server)
 {
@@ -694,7 +496,8 @@ host_ended(struct server *server)
 			    ? 1
 			    : server->n_crashes + 1;
 	if (n_crashes == config->crash_limit)
-		adxi_tell(ADXI_RULE_T70, "host %s ended %u times in a row", server->name, n_crashes);
+		adxi_tell(ADXI_RULE_T70, "host %s ended %u times in a row", server->name,
+			  n_crashes);
 	relaunch = calloc(1, sizeof *relaunch);
 	if (!relaunch)
 		return;
@@ -718,10 +521,7 @@ child_ended(struct adxi_source *source, pid_t pid, int status, void *userdata)
 	adxi_source_remove(source);
 	/* What it forked goes too; the group's number is ours until the leader's is reused. */
 	(void)kill(-pid, SIGKILL);
-	if (server->output)
-		drain_output(server, server->output_fd);
-	line_cutter_feed(server->cutter, "", 0, output_line, server);
-	server->output = adxi_source_remove(server->output);
+	launch_end_output(server);
 	tell_status(server, status);
 	server_gone(server);
 	server->pid = 0;
