@@ -3,6 +3,7 @@
 """The checks of tools/ find what is planted, and nothing in a good tree."""
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -137,6 +138,52 @@ class Summary(Tree):
 
     def test_meson_failed_otherwise(self):
         self.assertEqual(self.summary(["OK"], 2)[0], 1)
+
+
+class Soak(Tree):
+    """tests/soak/run, beside sections of ours."""
+
+    FIGURE = {"id": "R5", "measure": "back", "value": 12.5, "unit": "ms", "op": "<", "bar": 20, "counters": {"kills": 200}}
+
+    def soak(self, script, *args):
+        self.put("sections/one", f"#!/bin/sh\n{script}\n")
+        os.chmod(os.path.join(self.root, "sections/one"), 0o755)
+        shutil.copy(os.path.join(TOP, "tests/soak/run"), os.path.join(self.root, "run"))
+        done = subprocess.run([sys.executable, os.path.join(self.root, "run"), "--check", *args], capture_output=True, text=True)
+        return done.returncode, done.stdout + done.stderr
+
+    def figure(self, **changes):
+        return f"echo '{json.dumps({**self.FIGURE, **changes})}'"
+
+    def test_met(self):
+        status, output = self.soak(self.figure())
+        self.assertEqual(status, 0, output)
+        self.assertIn("1 met, 0 not met, 0 broke, 0 skipped", output)
+        self.assertIn("kills 200", output)
+
+    def test_not_met(self):
+        for changes in ({"value": 20}, {"counters": {"kills": 0}}, {"counters": {}}):
+            status, output = self.soak(self.figure(**changes))
+            self.assertEqual(status, 1, output)
+            self.assertIn("0 met, 1 not met", output)
+
+    def test_broke(self):
+        for script in ("exit 3", "true", "echo nonsense", self.figure(value="fast"), self.figure() + "; exit 1"):
+            status, output = self.soak(script)
+            self.assertEqual(status, 1, output)
+            self.assertIn("1 broke", output)
+
+    def test_skipped_is_not_met(self):
+        status, output = self.soak("exit 77")
+        self.assertEqual(status, 1, output)
+        self.assertIn("1 skipped", output)
+
+    def test_arguments(self):
+        status, output = self.soak('[ "$1 $2 $3 $4" = "--minutes 3.0 --seed 7" ] && ' + self.figure(), "one", "--minutes", "3", "--seed", "7")
+        self.assertEqual(status, 0, output)
+        status, output = self.soak("true", "two")
+        self.assertEqual(status, 1, output)
+        self.assertIn("there is no section 'two'; there are: one", output)
 
 
 class Scripts(Tree):
