@@ -19,6 +19,8 @@ ADX_BEGIN_DECLS
 ADX_API kern_return_t adx_bundle_load(CFStringRef path, CFStringRef *bundleID, CFArrayRef *problems);
 /** Take it out again and end its drivers; answered when they are gone. kIOReturnNotFound. */
 ADX_API kern_return_t adx_bundle_unload(CFStringRef bundleID);
+/** End quarantines of a bundle id or personality, or (NULL) all. @p count: personalities that have another chance. */
+ADX_API kern_return_t adx_unquarantine(CFStringRef name, uint32_t *count);
 /** Arrays of dictionaries, as `dext list --json` prints them. */
 ADX_API kern_return_t adx_copy_bundles(CFArrayRef *bundles);
 ADX_API kern_return_t adx_copy_servers(CFArrayRef *servers);

@@ -129,20 +129,58 @@ command_unload(int argc, char **argv)
 	return status;
 }
 
+/* ---- quarantine ---- */
+
+int
+command_unquarantine(int argc, char **argv)
+{
+	CFStringRef name = argc > 1 ? string_of(argv[1]) : NULL;
+	uint32_t count = 0;
+
+	if (argc > 2)
+		return usage_of("unquarantine", "name one bundle or personality, or none for all");
+	kern_return_t ret = adx_unquarantine(name, &count);
+	release(name);
+	if (ret != kIOReturnSuccess)
+		return fail("unquarantine", "%s", answer_text(ret));
+	if (count == 0 && argc > 1)
+		return fail("unquarantine", "nothing of '%s' is in quarantine (dext list bundles shows what is)", argv[1]);
+	printf("%u\n", (unsigned)count);
+	return EXIT_OK;
+}
+
 /* ---- list ---- */
+
+static CFIndex
+count_of(CFTypeRef array)
+{
+	return array && CFGetTypeID(array) == CFArrayGetTypeID() ? CFArrayGetCount(array) : 0;
+}
+
+static void
+print_restart(CFTypeRef item)
+{
+	const char *state = text_at(item, "state");
+
+	printf("         personality '%s' on %s: crashed %lld times, ended %lld times; ", text_at(item, "personality"),
+	       text_at(item, "provider"), (long long)number_at(item, "crashes"), (long long)number_at(item, "ends"));
+	if (strcmp(state, "quarantined") == 0)
+		printf("in quarantine (dext unquarantine, or load it again)\n");
+	else if (strcmp(state, "waiting") == 0)
+		printf("next start in %lld ms\n", (long long)number_at(item, "nextMs"));
+	else
+		printf("started again\n");
+}
 
 static void
 print_bundles(CFArrayRef bundles)
 {
 	for (CFIndex i = 0; i < CFArrayGetCount(bundles); i++) {
 		CFTypeRef bundle = CFArrayGetValueAtIndex(bundles, i);
-		CFTypeRef quarantine = value_of(bundle, "quarantine");
+		CFTypeRef restarts = value_of(bundle, "restarts");
 		printf("%-40s %-10s %s\n", text_at(bundle, "id"), text_at(bundle, "version"), text_at(bundle, "path"));
-		for (CFIndex j = 0; quarantine && CFGetTypeID(quarantine) == CFArrayGetTypeID() && j < CFArrayGetCount(quarantine); j++) {
-			CFTypeRef item = CFArrayGetValueAtIndex(quarantine, j);
-			printf("         in quarantine: personality '%s' crashed %lld times on %s; load the bundle again to try again\n",
-			       text_at(item, "personality"), (long long)number_at(item, "crashes"), text_at(item, "provider"));
-		}
+		for (CFIndex j = 0; j < count_of(restarts); j++)
+			print_restart(CFArrayGetValueAtIndex(restarts, j));
 	}
 }
 

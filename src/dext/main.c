@@ -27,6 +27,7 @@ const struct command commands[] = {
 	{ "load", "PATH...", "take bundles into the realm; their drivers start when a device matches", command_load,
 	  "  Every problem of a bundle is printed at once.\n" },
 	{ "unload", "BUNDLE-ID...", "end a bundle's drivers and forget it", command_unload, "" },
+	{ "unquarantine", "[BUNDLE-ID|PERSONALITY]", "give drivers that crashed too often another chance; without a name: all", command_unquarantine, "" },
 	{ "list", "[bundles|servers]", "bundles, and the driver processes with their services", command_list,
 	  "      --json              for programs\n" },
 	{ "attach", "DEVICE", "bring a device: model:NAME[,OPTION=VALUE...]", command_attach,
@@ -136,7 +137,7 @@ print_usage(FILE *to)
 {
 	fprintf(to, "usage: dext COMMAND [ARGUMENT...]\n\n");
 	for (size_t i = 0; i < n_commands; i++)
-		fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].summary);
+		fprintf(to, "  %-12s %s\n", commands[i].name, commands[i].summary);
 	fprintf(to, "\n`dext COMMAND --help` tells more. The realm is $AMBIDEXT_REALM, or /run/ambidext.\n");
 }
 

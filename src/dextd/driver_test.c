@@ -179,7 +179,10 @@ static void
 test_crash_and_relaunch(void **state)
 {
 	struct test *test = *state;
+	value_auto OSString *other = value_string_new("com.acme.Spare"),
+			    *personality = value_string_new("com.acme.Drv");
 	uint64_t nub, id = 0, last = 0, client = 0;
+	uint32_t count = 7;
 	unsigned i;
 
 	write_bundle(test, "Drv", "com.acme.Drv", "c", ON_NUB REGISTERS);
@@ -211,8 +214,21 @@ test_crash_and_relaunch(void **state)
 	assert_int_equal(lookup(test, "Drv", NULL), 0);
 	assert_int_equal(lookup(test, "Spare", NULL), 1);
 	assert_int_equal(entry_number(test, nub, "busy"), 0);
-	/* Loaded anew it has a clean record. */
+	/* Another chance, with a clean record, once the category is free. */
+	assert_int_equal(ADXRegistry_Unquarantine(test->registry, other, &count), kIOReturnSuccess);
+	assert_int_equal(count, 0);
+	assert_int_equal(ADXRegistry_Unquarantine(test->registry, personality, &count),
+			 kIOReturnSuccess);
+	assert_int_equal(count, 1);
+	assert_int_equal(ADXRegistry_Unquarantine(test->registry, NULL, &count), kIOReturnSuccess);
+	assert_int_equal(count, 0);
 	assert_int_equal(unload(test, "com.acme.Spare"), kIOReturnSuccess);
+	quiet(test);
+	assert_int_equal(lookup(test, "Drv", &id), 1);
+	n_heard = 0;
+	assert_int_equal(tell_driver(test, id, "crash", 1), MIG_SERVER_DIED);
+	assert_true(wait_heard(test, 1, 0, 0, "its successor, at once") > id);
+	/* Loaded anew it has a clean record, too. */
 	load(test, "Drv");
 	quiet(test);
 	assert_int_equal(lookup(test, "Drv", NULL), 1);

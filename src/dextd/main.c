@@ -72,6 +72,14 @@ usage(FILE *to)
 	      "root\n"
 	      "  --stop-limit MS      kill a driver whose Stop takes longer (15000)\n"
 	      "  --checkin-limit MS   kill a driver that has not checked in by then (120000)\n"
+	      "  --restart POLICY     of drivers that end: backoff (0, 50, 100 ... ms; "
+	      "quarantine), apple "
+	      "(at once,\n"
+	      "                       1001 times), at-once\n"
+	      "  --restart-delay MS   the second wait of backoff (50)\n"
+	      "  --healthy-after MS   a driver that ran so long begins with no wait again (1000)\n"
+	      "  --crash-limit N      crashes that lead to quarantine (6); 0: none does\n"
+	      "  --crash-window MS    the time within which they are counted (1800000)\n"
 	      "  --foreground         write the realm's log to standard error\n"
 	      "  --log-level LEVEL    error, warning, info, debug or trace, for dextd's own "
 	      "messages\n"
@@ -127,6 +135,14 @@ wrong(const char *option, const char *value, const char *wanted)
 	return 2;
 }
 
+static const char *
+option_name(const struct option *table, int value)
+{
+	while (table->val != value)
+		table++;
+	return table->name;
+}
+
 /* 0: go on, 1: done, 2: refused. */
 static int
 parse(int argc, char **argv, struct options *options)
@@ -139,6 +155,11 @@ parse(int argc, char **argv, struct options *options)
 		OPEN_TO,
 		STOP_LIMIT,
 		CHECKIN_LIMIT,
+		RESTART,
+		RESTART_DELAY,
+		HEALTHY_AFTER,
+		CRASH_LIMIT,
+		CRASH_WINDOW,
 		FOREGROUND,
 		LEVEL,
 		READY,
@@ -153,6 +174,11 @@ parse(int argc, char **argv, struct options *options)
 		{ "open-to", required_argument, NULL, OPEN_TO },
 		{ "stop-limit", required_argument, NULL, STOP_LIMIT },
 		{ "checkin-limit", required_argument, NULL, CHECKIN_LIMIT },
+		{ "restart", required_argument, NULL, RESTART },
+		{ "restart-delay", required_argument, NULL, RESTART_DELAY },
+		{ "healthy-after", required_argument, NULL, HEALTHY_AFTER },
+		{ "crash-limit", required_argument, NULL, CRASH_LIMIT },
+		{ "crash-window", required_argument, NULL, CRASH_WINDOW },
 		{ "foreground", no_argument, NULL, FOREGROUND },
 		{ "log-level", required_argument, NULL, LEVEL },
 		{ "ready-fd", required_argument, NULL, READY },
@@ -199,6 +225,31 @@ parse(int argc, char **argv, struct options *options)
 			if (parse_ms(optarg, &options->config.checkin_ns) < 0)
 				return wrong("--checkin-limit", optarg,
 					     "milliseconds, 1 to 3600000, are wanted");
+			break;
+		case RESTART:
+			if (supervise_policy_find(optarg) < 0)
+				return wrong("--restart", optarg,
+					     "backoff, apple or at-once is wanted");
+			options->config.restart.policy =
+				(enum supervise_policy)supervise_policy_find(optarg);
+			break;
+		case RESTART_DELAY:
+		case HEALTHY_AFTER:
+		case CRASH_WINDOW:
+			if (parse_ms(optarg, c == RESTART_DELAY ? &options->config.restart.delay_ns
+					     : c == HEALTHY_AFTER
+						     ? &options->config.restart.healthy_ns
+						     : &options->config.restart.window_ns) < 0)
+				return wrong(option_name(table, c), optarg,
+					     "milliseconds, 1 to 3600000, are wanted");
+			break;
+		case CRASH_LIMIT:
+			errno = 0;
+			fd = strtol(optarg, &end, 10);
+			if (errno || *end || end == optarg || fd < 0 || fd > SUPERVISE_FAULTS_KEPT)
+				return wrong("--crash-limit", optarg,
+					     "a number from 0 to 16 is wanted");
+			options->config.restart.limit = (unsigned)fd;
 			break;
 		case FOREGROUND:
 			options->foreground = true;
@@ -422,7 +473,7 @@ launch_host(struct daemon *daemon, const char *spec)
 	     arg = strtok_r(NULL, " ", &save))
 		argv[n++] = arg;
 	argv[n] = NULL;
-	r = server_launch_host(daemon->realm, (const char *const *)argv, 0);
+	r = server_keep_host(daemon->realm, (const char *const *)argv);
 	if (r < 0)
 		fprintf(stderr, "dextd: host '%s' cannot be launched: %s\n", found, strerror(-r));
 	return r;

@@ -550,6 +550,17 @@ ADXRegistry_UnloadBundle_Impl(ADXRegistry *self, OSString *bundleID)
 }
 
 kern_return_t
+ADXRegistry_Unquarantine_Impl(ADXRegistry *self, OSString *name, uint32_t *count)
+{
+	struct connection *connection;
+
+	CONNECTION(self, connection);
+	OWNER(connection);
+	*count = provider_unquarantine(connection->realm, value_cstr(name));
+	return kIOReturnSuccess;
+}
+
+kern_return_t
 ADXRegistry_CopyBundles_Impl(ADXRegistry *self, OSArray **bundles)
 {
 	struct connection *connection;

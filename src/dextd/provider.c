@@ -19,8 +19,6 @@
 #define LOG_TOPIC "dextd.provider"
 #include "base/log.h"
 
-#define CRASHES_KEPT 16u
-
 /* One category in a pass. */
 struct attempt {
 	struct adxi_list link;      /* in provider->attempts */
@@ -31,13 +29,13 @@ struct attempt {
 
 /* What crashed on this provider. */
 struct relaunch {
-	struct adxi_list link;             /* in provider->relaunches */
-	struct provider *provider;         /* borrowed */
-	struct personality *personality;   /* owned reference */
-	uint64_t crashes_ns[CRASHES_KEPT]; /* the last ones, by n_crashes modulo */
-	unsigned n_crashes;
-	struct adxi_source *timer; /* owned; set: the category is taken, the provider busy */
-	bool quarantined;
+	struct adxi_list link;           /* in provider->relaunches */
+	struct provider *provider;       /* borrowed */
+	struct personality *personality; /* owned reference */
+	struct supervised
+		*supervised; /* owned; waiting: the category is taken, the provider busy */
+	uint64_t server_id;  /* its process is not reaped yet: the same; 0: not so */
+	uint64_t ran_ns;     /* of that process's service */
 };
 
 struct provider {
@@ -74,7 +72,7 @@ static void
 relaunch_free(struct relaunch *relaunch)
 {
 	adxi_list_remove(&relaunch->link);
-	adxi_source_remove(relaunch->timer);
+	supervised_free(relaunch->supervised);
 	personality_unref(relaunch->personality);
 	free(relaunch);
 }
@@ -146,12 +144,25 @@ find_relaunch(const struct provider *provider, const struct personality *persona
 }
 
 static bool
+relaunch_is_coming(const struct relaunch *relaunch)
+{
+	return relaunch->server_id || supervised_is_waiting(relaunch->supervised, NULL);
+}
+
+static bool
+is_quarantined(const struct relaunch *relaunch)
+{
+	return supervised_record(relaunch->supervised)->quarantined;
+}
+
+static bool
 category_waits_for_relaunch(const struct provider *provider, const char *category)
 {
 	const struct relaunch *relaunch;
 
 	ADXI_LIST_EACH(relaunch, &provider->relaunches, link)
-		if (relaunch->timer && !strcmp(relaunch->personality->category, category))
+		if (relaunch_is_coming(relaunch) &&
+		    !strcmp(relaunch->personality->category, category))
 			return true;
 	return false;
 }
@@ -216,7 +227,7 @@ attempt_next(struct provider *provider, struct attempt *attempt)
 		personality = provider->candidates[attempt->next++].personality;
 		relaunch = find_relaunch(provider, personality);
 		if (strcmp(personality->category, attempt->category) ||
-		    !personality->bundle->loaded || (relaunch && relaunch->quarantined) ||
+		    !personality->bundle->loaded || (relaunch && is_quarantined(relaunch)) ||
 		    !resource_is_there(provider, personality))
 			continue;
 		attempt->trying = personality;
@@ -372,14 +383,13 @@ provider_started(struct realm *realm, struct entry *entry, struct service *servi
 
 /* Only the personality that crashed is tried again; the others have had their turn. */
 static void
-relaunch_now(struct adxi_source *source, void *userdata)
+relaunch_now(void *userdata)
 {
 	struct relaunch *relaunch = userdata;
 	struct provider *provider = relaunch->provider;
 	struct realm *realm = provider->realm;
 	struct entry *entry = entry_ref(provider->entry);
 
-	relaunch->timer = adxi_source_remove(relaunch->timer);
 	if (!may_match(realm, entry)) {
 		entry_adjust_busy(entry, -1);
 	} else if (provider->passing || !relaunch->personality->bundle->loaded) {
@@ -401,72 +411,116 @@ relaunch_now(struct adxi_source *source, void *userdata)
 }
 
 static struct relaunch *
-note_crash(struct provider *provider, struct personality *personality)
+relaunch_get(struct provider *provider, struct personality *personality)
 {
-	const struct realm_config *config = &provider->realm->config;
 	struct relaunch *relaunch = find_relaunch(provider, personality);
-	uint64_t now = adxi_now_ns(), oldest;
-	unsigned limit = config->crash_limit < CRASHES_KEPT ? config->crash_limit : CRASHES_KEPT;
+	struct realm *realm = provider->realm;
 
-	if (!relaunch) {
-		relaunch = calloc(1, sizeof *relaunch);
-		if (!relaunch)
-			return NULL;
-		relaunch->provider = provider;
-		relaunch->personality = personality_ref(personality);
-		adxi_list_append(&provider->relaunches, &relaunch->link);
+	if (relaunch)
+		return relaunch;
+	relaunch = calloc(1, sizeof *relaunch);
+	if (!relaunch)
+		return NULL;
+	if (supervised_new(realm->loop, &realm->config.restart, false, relaunch_now, relaunch,
+			   &relaunch->supervised) < 0) {
+		free(relaunch);
+		return NULL;
 	}
-	/* Long peace starts the back-off anew. */
-	if (relaunch->n_crashes &&
-	    now - relaunch->crashes_ns[(relaunch->n_crashes - 1) % CRASHES_KEPT] >
-		    config->crash_window_ns)
-		relaunch->n_crashes = 0;
-	relaunch->crashes_ns[relaunch->n_crashes++ % CRASHES_KEPT] = now;
-	if (limit && relaunch->n_crashes >= limit) {
-		oldest = relaunch->crashes_ns[(relaunch->n_crashes - limit) % CRASHES_KEPT];
-		relaunch->quarantined = now - oldest <= config->crash_window_ns;
-	}
+	relaunch->provider = provider;
+	relaunch->personality = personality_ref(personality);
+	adxi_list_append(&provider->relaunches, &relaunch->link);
 	return relaunch;
 }
 
-static uint64_t
-relaunch_delay(const struct realm_config *config, unsigned n_crashes)
-{
-	unsigned doublings = n_crashes - 2;
-
-	if (n_crashes < 2)
-		return 0;
-	return config->relaunch_ns << (doublings < 8 ? doublings : 8);
-}
-
 static void
-driver_crashed(struct provider *provider, struct service *service)
+driver_ended(struct relaunch *relaunch, uint64_t ran_ns, enum ending_kind ending)
 {
-	struct realm *realm = provider->realm;
+	struct provider *provider = relaunch->provider;
+	struct personality *personality = relaunch->personality;
 	struct entry *entry = provider->entry;
-	struct relaunch *relaunch = note_crash(provider, service->personality);
-	uint64_t delay;
+	int r = supervised_ended(relaunch->supervised, ran_ns, ending_is_fault(ending));
+	const struct supervise_record *record = supervised_record(relaunch->supervised);
 
-	if (!relaunch)
-		return;
-	if (relaunch->quarantined) {
+	if (r == -EPERM) {
 		adxi_tell(ADXI_RULE_SRV002,
 			  "personality '%s' of %s crashed %u times on %s: not started again",
-			  service->personality->name, service->personality->bundle->id,
-			  relaunch->n_crashes, entry_text(entry));
-		provider_match(realm, entry);
+			  personality->name, personality->bundle->id, record->n_faults,
+			  entry_text(entry));
+		provider_match(provider->realm, entry);
 		return;
 	}
-	delay = relaunch_delay(&realm->config, relaunch->n_crashes);
-	if (relaunch->n_crashes > 2)
-		adxi_tell(ADXI_RULE_T70, "%s crashed %u times on %s, next start in %llu ms",
-			  service->personality->user_class, relaunch->n_crashes, entry_text(entry),
-			  delay / ADXI_NS_PER_MS);
-	value_set_u64(entry->base, "IORematchCount", relaunch->n_crashes - 1);
+	if (r < 0)
+		return;
+	value_set_u64(entry->base, "IORematchCount", record->n_ends - 1);
 	entry_adjust_busy(entry, 1);
-	if (adxi_loop_add_timer(realm->loop, adxi_deadline_ns(delay), relaunch_now, relaunch,
-				&relaunch->timer) < 0)
-		entry_adjust_busy(entry, -1);
+	if (record->n_faults > 2 && ending_is_fault(ending))
+		adxi_tell(ADXI_RULE_T70, "%s crashed %u times on %s, next start in %llu ms",
+			  personality->user_class, record->n_faults, entry_text(entry),
+			  supervised_delay_ns(relaunch->supervised) / ADXI_NS_PER_MS);
+}
+
+/* What ended it decides, and that is known when it is reaped: the channel breaks just before. */
+static void
+driver_crashed(struct provider *provider, const struct service *service)
+{
+	struct relaunch *relaunch = relaunch_get(provider, service->personality);
+
+	if (!relaunch || relaunch_is_coming(relaunch))
+		return;
+	if (service->server->ending) {
+		driver_ended(relaunch, service->ran_ns, service->server->ending);
+		return;
+	}
+	relaunch->server_id = service->server->id;
+	relaunch->ran_ns = service->ran_ns;
+	entry_adjust_busy(provider->entry, 1);
+}
+
+void
+provider_server_ended(struct realm *realm, const struct server *server)
+{
+	struct relaunch *relaunch, *next;
+	struct entry *entry, *next_entry;
+
+	ADXI_LIST_EACH_SAFE(entry, next_entry, registry_entries(realm->registry), link) {
+		if (!entry->provider)
+			continue;
+		ADXI_LIST_EACH_SAFE(relaunch, next, &entry->provider->relaunches, link) {
+			if (relaunch->server_id != server->id)
+				continue;
+			relaunch->server_id = 0;
+			driver_ended(relaunch, relaunch->ran_ns, server->ending);
+			entry_adjust_busy(entry, -1);
+		}
+	}
+}
+
+unsigned
+provider_unquarantine(struct realm *realm, const char *name)
+{
+	struct relaunch *relaunch;
+	struct entry *entry, *next;
+	unsigned n = 0, before;
+
+	ADXI_LIST_EACH_SAFE(entry, next, registry_entries(realm->registry), link) {
+		before = n;
+		if (!entry->provider)
+			continue;
+		ADXI_LIST_EACH(relaunch, &entry->provider->relaunches, link) {
+			if (!is_quarantined(relaunch) ||
+			    (name && strcmp(name, relaunch->personality->name) &&
+			     strcmp(name, relaunch->personality->bundle->id)))
+				continue;
+			supervised_pardon(relaunch->supervised);
+			realm_log(realm, NULL, "personality '%s' of %s is out of quarantine on %s",
+				  relaunch->personality->name, relaunch->personality->bundle->id,
+				  entry_text(entry));
+			n++;
+		}
+		if (n > before)
+			provider_match(realm, entry);
+	}
+	return n;
 }
 
 void
@@ -500,32 +554,48 @@ provider_forget_bundle(struct realm *realm, const struct bundle *bundle)
 		ADXI_LIST_EACH_SAFE(relaunch, next, &entry->provider->relaunches, link) {
 			if (relaunch->personality->bundle != bundle)
 				continue;
-			if (relaunch->timer)
+			if (relaunch_is_coming(relaunch))
 				entry_adjust_busy(entry, -1);
 			relaunch_free(relaunch);
 		}
 	}
 }
 
+static OSDictionary *
+restart_dict(const struct entry *entry, const struct relaunch *relaunch)
+{
+	const struct supervise_record *record = supervised_record(relaunch->supervised);
+	OSDictionary *dict = value_dict_new();
+	uint64_t left_ns = 0;
+	bool waits = supervised_is_waiting(relaunch->supervised, &left_ns);
+
+	value_set_cstr(dict, "personality", relaunch->personality->name);
+	value_set_cstr(dict, "provider", entry->name);
+	value_set_u64(dict, "providerID", entry->id);
+	value_set_u64(dict, "crashes", record->n_faults);
+	value_set_u64(dict, "ends", record->n_ends);
+	value_set_cstr(dict, "state",
+		       record->quarantined            ? "quarantined"
+		       : relaunch->server_id || waits ? "waiting"
+						      : "started");
+	if (waits)
+		value_set_u64(dict, "nextMs", left_ns / ADXI_NS_PER_MS);
+	return dict;
+}
+
 void
-provider_list_quarantine(struct realm *realm, const struct bundle *bundle, OSArray *array)
+provider_list_restarts(struct realm *realm, const struct bundle *bundle, bool quarantined,
+		       OSArray *array)
 {
 	const struct relaunch *relaunch;
 	struct entry *entry;
-	OSDictionary *dict;
 
 	ADXI_LIST_EACH(entry, registry_entries(realm->registry), link) {
 		if (!entry->provider)
 			continue;
-		ADXI_LIST_EACH(relaunch, &entry->provider->relaunches, link) {
-			if (!relaunch->quarantined || relaunch->personality->bundle != bundle)
-				continue;
-			dict = value_dict_new();
-			value_set_cstr(dict, "personality", relaunch->personality->name);
-			value_set_cstr(dict, "provider", entry->name);
-			value_set_u64(dict, "providerID", entry->id);
-			value_set_u64(dict, "crashes", relaunch->n_crashes);
-			value_append_new(array, dict);
-		}
+		ADXI_LIST_EACH(relaunch, &entry->provider->relaunches, link)
+			if (relaunch->personality->bundle == bundle &&
+			    (!quarantined || is_quarantined(relaunch)))
+				value_append_new(array, restart_dict(entry, relaunch));
 	}
 }

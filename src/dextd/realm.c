@@ -24,10 +24,8 @@ const struct realm_config realm_config_default = {
 	.checkin_ns = 120 * ADXI_NS_PER_S,
 	.stop_warning_ns = 5 * ADXI_NS_PER_S,
 	.stop_limit_ns = 15 * ADXI_NS_PER_S,
-	.relaunch_ns = 50 * ADXI_NS_PER_MS,
-	.crash_window_ns = 30 * 60 * ADXI_NS_PER_S,
-	.crash_limit = 6,
 	.exit_ns = 3 * ADXI_NS_PER_S,
+	.restart = SUPERVISE_RULES_DEFAULT,
 };
 
 void
@@ -84,9 +82,10 @@ realm_new(const struct realm_config *config, struct adxi_loop *loop, struct real
 	realm->config = *config;
 	realm->loop = loop;
 	realm->next_peer = 1;
+	realm->memory_kills = process_memory_kills();
 	adxi_list_init(&realm->connections);
 	adxi_list_init(&realm->servers);
-	adxi_list_init(&realm->host_relaunches);
+	adxi_list_init(&realm->hosts);
 	adxi_list_init(&realm->services);
 	adxi_list_init(&realm->openings);
 	adxi_list_init(&realm->waits);
@@ -117,7 +116,7 @@ realm_free(struct realm *realm)
 		return NULL;
 	realm->state = REALM_ENDED;
 	adxi_source_remove(realm->end_timer);
-	server_forget_relaunches(realm);
+	server_forget_hosts(realm);
 	wait_forget_all(realm);
 	ADXI_LIST_EACH_SAFE(connection, next, &realm->connections, link)
 		connection_close(connection);
@@ -207,7 +206,7 @@ bundle_dict(struct realm *realm, const struct bundle *bundle)
 {
 	OSDictionary *dict = value_dict_new();
 	OSArray *personalities = value_array_new(), *services = value_array_new(),
-		*quarantine = value_array_new();
+		*quarantine = value_array_new(), *restarts = value_array_new();
 	const struct personality *personality;
 	const struct service *service;
 
@@ -216,7 +215,8 @@ bundle_dict(struct realm *realm, const struct bundle *bundle)
 	ADXI_LIST_EACH(service, &realm->services, link)
 		if (service->personality && service->personality->bundle == bundle)
 			value_append_new(services, service_dict(service));
-	provider_list_quarantine(realm, bundle, quarantine);
+	provider_list_restarts(realm, bundle, true, quarantine);
+	provider_list_restarts(realm, bundle, false, restarts);
 	value_set_cstr(dict, "id", bundle->id);
 	value_set_cstr(dict, "path", bundle->path);
 	value_set_cstr(dict, "version", bundle->version);
@@ -224,6 +224,7 @@ bundle_dict(struct realm *realm, const struct bundle *bundle)
 	value_set_new(dict, "personalities", personalities);
 	value_set_new(dict, "services", services);
 	value_set_new(dict, "quarantine", quarantine);
+	value_set_new(dict, "restarts", restarts);
 	return dict;
 }
 
@@ -292,7 +293,7 @@ kill_all(struct adxi_source *source, void *userdata)
 
 	ADXI_LIST_EACH(server, &realm->servers, link) {
 		realm_log(realm, server, "process %d is killed: the realm ends", (int)server->pid);
-		server_kill(server);
+		server_kill(server, ENDING_ASKED);
 	}
 }
 

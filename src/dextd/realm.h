@@ -27,8 +27,10 @@
 #include "channel/channel.h"
 #include "channel/loop.h"
 #include "dextd/catalogue.h"
+#include "dextd/ending.h"
 #include "dextd/log.h"
 #include "dextd/registry.h"
+#include "dextd/supervise.h"
 
 struct realm;
 struct server;
@@ -46,10 +48,8 @@ struct realm_config {
 	uint64_t checkin_ns;      /* a launched process checks in within this */
 	uint64_t stop_warning_ns; /* Stop runs this long: told */
 	uint64_t stop_limit_ns;   /* then the process is killed */
-	uint64_t relaunch_ns;     /* back-off after the second crash; doubles */
-	uint64_t crash_window_ns; /* crashes within this count ... */
-	unsigned crash_limit;     /* ... and so many of them mean quarantine */
 	uint64_t exit_ns;         /* a process that was told to exit has this long */
+	struct supervise_rules restart;
 };
 extern const struct realm_config realm_config_default;
 
@@ -65,7 +65,7 @@ struct realm {
 	uint64_t next_peer; /* connections, servers and openings share these numbers; 0 is none */
 	struct adxi_list connections;
 	struct adxi_list servers;
-	struct adxi_list host_relaunches;
+	struct adxi_list hosts; /* family hosts that are kept alive */
 	struct adxi_list services;
 	struct adxi_list openings;
 	struct adxi_list waits;
@@ -73,6 +73,7 @@ struct realm {
 	struct adxi_list unloads;
 	struct adxi_source *end_timer; /* owned */
 	bool quiet_check;              /* posted */
+	unsigned long memory_kills;    /* process_memory_kills() when it was last looked at */
 };
 
 int realm_new(const struct realm_config *config, struct adxi_loop *loop, struct realm **ret_realm);
@@ -162,20 +163,24 @@ struct server {
 	struct adxi_list services;     /* struct service::server_link */
 	size_t n_services;
 	struct adxi_list pairs; /* direct channels to hosts of its providers */
-	unsigned n_crashes;     /* hosts: for the back-off */
+	struct host *keeper;    /* borrowed; family hosts: what starts it again */
 	uint64_t launched_ns;
-	uint64_t refusals; /* SRV004 */
-	bool killed;       /* by us, and why is in the log */
-	bool was_leaving;  /* its end was asked for */
+	uint64_t noticed_ns;        /* its end was seen, by its channel or its status; 0: it lives */
+	uint64_t refusals;          /* SRV004 */
+	enum ending_kind killed_for; /* dextd killed it, and why is in the log; ENDING_NONE: did not */
+	enum ending_kind ending;    /* known when it is reaped; ENDING_NONE before */
+	bool was_leaving;           /* its end was asked for */
 };
 
 /** Process for @p personality's service @p tag: one that is shared, or a new one. +1. */
 int server_for_personality(struct realm *realm, struct personality *personality, uint64_t tag,
 			   struct server **ret_server);
 /** Family host: argv[0] a program. Launched now, and again when it ends. */
-int server_launch_host(struct realm *realm, const char *const *argv, unsigned n_crashes);
-/** Family hosts that wait to be launched again are not. */
-void server_forget_relaunches(struct realm *realm);
+int server_keep_host(struct realm *realm, const char *const *argv);
+/** No family host is kept alive any more. */
+void server_forget_hosts(struct realm *realm);
+/** A family host waits to be launched again. */
+bool server_host_is_coming(const struct realm *realm);
 struct server *server_ref(struct server *server);
 struct server *server_unref(struct server *server);
 /** A process says that it is there. -EACCES: not on its connection, or a wrong token. */
@@ -184,7 +189,7 @@ int server_check_in(struct connection *connection, const char *token, OSMetaClas
 /** Its channel is dead, or it is to be: every service of it crashes. Idempotent. */
 void server_gone(struct server *server);
 /** SIGKILL to its process group. */
-void server_kill(struct server *server);
+void server_kill(struct server *server, enum ending_kind why);
 /** Tell it to exit if nothing is left in it. */
 void server_check_leave(struct server *server);
 struct server *server_find(struct realm *realm, uint64_t id);
@@ -252,6 +257,7 @@ struct service {
 	struct adxi_list opener_link; /* in opener->clients */
 	struct adxi_source *timer;    /* owned: Stop takes long */
 	uint64_t since_ns;            /* of the state */
+	uint64_t ran_ns;              /* how long it was RUNNING, when it no longer is */
 	OSArray *openers; /* owned reference, or NULL: entry ids that have it open (SetOpen) */
 };
 
@@ -294,11 +300,16 @@ void provider_started(struct realm *realm, struct entry *entry, struct service *
 void provider_driver_gone(struct realm *realm, struct entry *entry, struct service *service);
 /** It becomes inactive: nothing more is started on it. */
 void provider_end(struct entry *entry);
+/** How the process of drivers that have gone ended is known now: they are started again, or not. */
+void provider_server_ended(struct realm *realm, const struct server *server);
+/** End quarantines: of the bundle or personality @p name, or (NULL) all. @return how many */
+unsigned provider_unquarantine(struct realm *realm, const char *name);
 /** Forget relaunches and quarantines of a bundle that was replaced. */
 void provider_forget_bundle(struct realm *realm, const struct bundle *bundle);
-/** Personalities in quarantine, as dictionaries {bundle, personality, provider, crashes}, appended
- * to @p array. */
-void provider_list_quarantine(struct realm *realm, const struct bundle *bundle, OSArray *array);
+/** Personalities of @p bundle that have crashed, as dictionaries {personality, provider, providerID,
+ * crashes, ends, state, nextMs}; only those in quarantine, or all. Appended to @p array. */
+void provider_list_restarts(struct realm *realm, const struct bundle *bundle, bool quarantined,
+			    OSArray *array);
 
 /* ---------------------------------------------------------------------------------------------
  * notify.c

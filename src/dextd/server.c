@@ -214,7 +214,7 @@ launch(struct server *server)
 		connection_close(server->connection);
 		server->connection = NULL;
 	}
-	server_kill(server);
+	server_kill(server, ENDING_LATE);
 	if (!server->pid) {
 		server->output = adxi_source_remove(server->output);
 		server->timer = adxi_source_remove(server->timer);
@@ -223,6 +223,26 @@ launch(struct server *server)
 		server_unref(server);
 	}
 	return r;
+}
+
+/* NULL-terminated copy, or NULL: no memory. */
+static char **
+copy_strings(const char *const *strings)
+{
+	char **copy;
+	size_t n = 0, i;
+
+	while (strings[n])
+		n++;
+	copy = calloc(n + 1, sizeof *copy);
+	for (i = 0; copy && i < n; i++) {
+		copy[i] = strdup(strings[i]);
+		if (!copy[i]) {
+			launch_free_strings(copy);
+			return NULL;
+		}
+	}
+	return copy;
 }
 
 int
@@ -246,8 +266,8 @@ server_for_personality(struct realm *realm, struct personality *personality, uin
 		return -ENOMEM;
 	server->one_process = personality->one_process;
 	server->bundle = bundle_ref(personality->bundle);
-	server->argv = calloc(2, sizeof *server->argv);
-	if (!server->argv || !(server->argv[0] = strdup(personality->bundle->executable)))
+	server->argv = copy_strings((const char *const[]){ personality->bundle->executable, NULL });
+	if (!server->argv)
 		return -ENOMEM;
 	r = launch(server);
 	if (r < 0)
@@ -256,27 +276,6 @@ server_for_personality(struct realm *realm, struct personality *personality, uin
 		  server->name, server->tag, (int)server->pid, personality->name);
 	*ret_server = TAKE(server);
 	return 0;
-}
-
-int
-server_launch_host(struct realm *realm, const char *const *argv, unsigned n_crashes)
-{
-	const char *name = strrchr(argv[0], '/');
-	adxi_cleanup(server_unrefp) struct server *server =
-		server_new(realm, name ? name + 1 : argv[0], 0);
-	size_t n = 0, i;
-
-	if (!server)
-		return -ENOMEM;
-	while (argv[n])
-		n++;
-	server->is_host = true;
-	server->n_crashes = n_crashes;
-	server->argv = calloc(n + 1, sizeof *server->argv);
-	for (i = 0; server->argv && i < n; i++)
-		if (!(server->argv[i] = strdup(argv[i])))
-			return -ENOMEM;
-	return server->argv ? launch(server) : -ENOMEM;
 }
 
 /* ---------------------------------------------------------------------------------------------
@@ -328,9 +327,10 @@ server_check_in(struct connection *connection, const char *token, OSMetaClassBas
 }
 
 void
-server_kill(struct server *server)
+server_kill(struct server *server, enum ending_kind why)
 {
-	server->killed = true;
+	if (!server->killed_for)
+		server->killed_for = why;
 	if (server->pid > 0)
 		(void)kill(-server->pid, SIGKILL);
 }
@@ -348,7 +348,7 @@ time_is_up(struct adxi_source *source, void *userdata)
 		realm_log(server->realm, server, "process %d does not exit and is killed",
 			  (int)server->pid);
 	server->timer = adxi_source_remove(server->timer);
-	server_kill(server);
+	server_kill(server, server->was_leaving ? ENDING_ASKED : ENDING_LATE);
 	server_gone(server);
 }
 
@@ -364,7 +364,7 @@ leave(struct server *server)
 	server_move(server, SERVER_LEAVING);
 	server->was_leaving = true;
 	if (!host)
-		server_kill(server);
+		server_kill(server, ENDING_ASKED);
 	(void)adxi_loop_add_timer(realm->loop, adxi_deadline_ns(realm->config.exit_ns), time_is_up,
 				  server, &server->timer);
 }
@@ -389,6 +389,8 @@ server_gone(struct server *server)
 	if (server->state == SERVER_DEAD)
 		return;
 	server_ref(server);
+	if (!server->noticed_ns)
+		server->noticed_ns = adxi_now_ns();
 	server_move(server, SERVER_DEAD);
 	if (server->object)
 		protocol_server_end(server->object);
@@ -398,9 +400,13 @@ server_gone(struct server *server)
 		server->connection = NULL;
 	}
 	drop_pairs_with(realm, server->id);
-	/* Whatever it still does is for nobody. If it has crashed, its status is fixed already. */
-	if (server->pid > 0)
+	/* Whatever it still does is for nobody. If it has ended by itself, its status is fixed
+	 * already. */
+	if (server->pid > 0) {
+		if (!server->ending && !process_is_exiting(server->pid))
+			server_kill(server, ENDING_BREACH);
 		(void)kill(-server->pid, SIGKILL);
+	}
 	/* Each call may remove several; those that wait for others' Stop stay. */
 	for (left = server->n_services; left > 0; left--) {
 		service = ADXI_LIST_FIRST(&server->services, struct service, server_link);
@@ -414,101 +420,169 @@ server_gone(struct server *server)
 	server_unref(server);
 }
 
-static void
-tell_status(struct server *server, int status)
-{
-	bool expected = server->was_leaving && WIFEXITED(status) && WEXITSTATUS(status) == 0;
-	double seconds = (double)(adxi_now_ns() - server->launched_ns) / 1e9;
+/* ---------------------------------------------------------------------------------------------
+ * Family hosts
+ *
+ * A family host is always wanted: without it no device can come, and nobody but dextd can bring it
+ * back. So it is started again however often it ends.
+ */
 
-	if (expected || (server->killed && WIFSIGNALED(status))) {
-		realm_log(server->realm, server, "process %d ended after %.3f s", (int)server->pid,
-			  seconds);
+struct host {
+	struct adxi_list link;         /* in realm->hosts */
+	struct realm *realm;           /* borrowed */
+	char **argv;                   /* owned */
+	struct supervised *supervised; /* owned */
+};
+
+static struct host *
+host_free(struct host *host)
+{
+	struct server *server;
+
+	ADXI_LIST_EACH(server, &host->realm->servers, link)
+		if (server->keeper == host)
+			server->keeper = NULL;
+	adxi_list_remove(&host->link);
+	supervised_free(host->supervised);
+	launch_free_strings(host->argv);
+	free(host);
+	return NULL;
+}
+
+void
+server_forget_hosts(struct realm *realm)
+{
+	struct host *host, *next;
+
+	ADXI_LIST_EACH_SAFE(host, next, &realm->hosts, link)
+		host_free(host);
+}
+
+bool
+server_host_is_coming(const struct realm *realm)
+{
+	const struct host *host;
+
+	ADXI_LIST_EACH(host, &realm->hosts, link)
+		if (supervised_is_waiting(host->supervised, NULL))
+			return true;
+	return false;
+}
+
+static int
+launch_host(struct host *host)
+{
+	const char *name = strrchr(host->argv[0], '/');
+	adxi_cleanup(server_unrefp) struct server *server =
+		server_new(host->realm, name ? name + 1 : host->argv[0], 0);
+
+	if (!server)
+		return -ENOMEM;
+	server->is_host = true;
+	server->keeper = host;
+	server->argv = copy_strings((const char *const *)host->argv);
+	return server->argv ? launch(server) : -ENOMEM;
+}
+
+static void
+host_again(void *userdata)
+{
+	struct host *host = userdata;
+
+	if (host->realm->state == REALM_RUNNING)
+		(void)launch_host(host);
+	device_check(host->realm);
+}
+
+static void
+host_ended(struct server *server)
+{
+	struct host *host = server->keeper;
+	unsigned n_row;
+
+	if (!host || server->realm->state != REALM_RUNNING)
 		return;
+	if (supervised_ended(host->supervised, server->noticed_ns - server->launched_ns,
+			     ending_is_fault(server->ending)) < 0)
+		return;
+	n_row = supervised_record(host->supervised)->n_row;
+	if (server->realm->config.restart.limit && n_row == server->realm->config.restart.limit)
+		adxi_tell(ADXI_RULE_T70, "host %s ended %u times in a row", server->name, n_row);
+}
+
+int
+server_keep_host(struct realm *realm, const char *const *argv)
+{
+	struct host *host = calloc(1, sizeof *host);
+	int r = -ENOMEM;
+
+	if (!host)
+		return -ENOMEM;
+	host->realm = realm;
+	adxi_list_append(&realm->hosts, &host->link);
+	host->argv = copy_strings(argv);
+	if (host->argv)
+		r = supervised_new(realm->loop, &realm->config.restart, true, host_again, host,
+				   &host->supervised);
+	if (r == 0)
+		r = launch_host(host);
+	if (r < 0)
+		host_free(host);
+	return r;
+}
+
+/* ---------------------------------------------------------------------------------------------
+ * The end
+ */
+
+static void
+find_ending(struct server *server, int status)
+{
+	unsigned long kills = server->realm->memory_kills;
+	struct ending_facts facts = {
+		.status = status,
+		.was_leaving = server->was_leaving,
+		.by_us = server->killed_for,
+	};
+
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && !facts.by_us) {
+		server->realm->memory_kills = process_memory_kills();
+		facts.memory_killed = server->realm->memory_kills > kills;
 	}
-	if (!server->host && WIFEXITED(status))
+	server->ending = ending_kind_of(&facts);
+}
+
+static void
+tell_ending(struct server *server, int status)
+{
+	double seconds = (double)(server->noticed_ns - server->launched_ns) / 1e9;
+
+	if (server->ending == ENDING_ASKED ||
+	    (server->killed_for && server->ending == server->killed_for))
+		realm_log(server->realm, server, "process %d ended after %.3f s (%s)",
+			  (int)server->pid, seconds, ending_word(server->ending));
+	else if (!server->host && WIFEXITED(status))
 		adxi_tell(ADXI_RULE_T72,
 			  "process %d of %s (%s) ended with status %d before it checked in",
 			  (int)server->pid, server->name, server->argv[0], WEXITSTATUS(status));
 	else if (WIFEXITED(status))
 		adxi_tell(ADXI_RULE_SRV001, "process %d of %s ended with status %d after %.3f s",
 			  (int)server->pid, server->name, WEXITSTATUS(status), seconds);
+	else if (server->ending == ENDING_MEMORY)
+		adxi_tell(ADXI_RULE_SUP003,
+			  "process %d of %s was killed by signal %d (%s) after %.3f s, as no "
+			  "memory was left for it",
+			  (int)server->pid, server->name, WTERMSIG(status),
+			  strsignal(WTERMSIG(status)), seconds);
 	else
 		adxi_tell(ADXI_RULE_SRV001,
-			  "process %d of %s was killed by signal %d (%s)%s after %.3f s",
+			  "process %d of %s was killed by signal %d (%s)%s after %.3f s%s",
 			  (int)server->pid, server->name, WTERMSIG(status),
 			  strsignal(WTERMSIG(status)), WCOREDUMP(status) ? ", core dumped" : "",
-			  seconds);
-}
-
-struct host_relaunch {
-	struct adxi_list link; /* in realm->host_relaunches */
-	struct realm *realm;
-	struct adxi_source *timer;
-	unsigned n_crashes;
-	char **argv;
-};
-
-static void
-relaunch_free(struct host_relaunch *relaunch)
-{
-	adxi_list_remove(&relaunch->link);
-	adxi_source_remove(relaunch->timer);
-	launch_free_strings(relaunch->argv);
-	free(relaunch);
-}
-
-void
-server_forget_relaunches(struct realm *realm)
-{
-	struct host_relaunch *relaunch, *next;
-
-	ADXI_LIST_EACH_SAFE(relaunch, next, &realm->host_relaunches, link)
-		relaunch_free(relaunch);
-}
-
-static void
-relaunch_host(struct adxi_source *source, void *userdata)
-{
-	struct host_relaunch *relaunch = userdata;
-	struct realm *realm = relaunch->realm;
-
-	if (realm->state == REALM_RUNNING)
-		(void)server_launch_host(realm, (const char *const *)relaunch->argv,
-					 relaunch->n_crashes);
-	relaunch_free(relaunch);
-	device_check(realm);
-}
-
-/* A family host is always wanted: without it no device can come, and nobody but dextd can bring it
- * back. So it is started again however often it ends; crashes in a row make the wait longer, and
- * are told once. */
-static void
-host_ended(struct server *server)
-{
-	const struct realm_config *config = &server->realm->config;
-	struct host_relaunch *relaunch;
-	unsigned n_crashes;
-	uint64_t delay;
-
-	if (server->realm->state != REALM_RUNNING)
-		return;
-	n_crashes = adxi_now_ns() - server->launched_ns > config->crash_window_ns
-			    ? 1
-			    : server->n_crashes + 1;
-	if (n_crashes == config->crash_limit)
-		adxi_tell(ADXI_RULE_T70, "host %s ended %u times in a row", server->name,
-			  n_crashes);
-	relaunch = calloc(1, sizeof *relaunch);
-	if (!relaunch)
-		return;
-	delay = n_crashes < 2 ? 0 : config->relaunch_ns << (n_crashes < 4 ? n_crashes - 2 : 2);
-	relaunch->realm = server->realm;
-	relaunch->n_crashes = n_crashes;
-	relaunch->argv = TAKE(server->argv);
-	adxi_list_append(&server->realm->host_relaunches, &relaunch->link);
-	if (adxi_loop_add_timer(server->realm->loop, adxi_deadline_ns(delay), relaunch_host,
-				relaunch, &relaunch->timer) < 0)
-		relaunch_free(relaunch);
+			  seconds,
+			  server->ending == ENDING_KILLED
+				  ? "; somebody sent it, so that it is no crash of the driver"
+				  : "");
 }
 
 static void
@@ -521,9 +595,13 @@ child_ended(struct adxi_source *source, pid_t pid, int status, void *userdata)
 	adxi_source_remove(source);
 	/* What it forked goes too; the group's number is ours until the leader's is reused. */
 	(void)kill(-pid, SIGKILL);
+	if (!server->noticed_ns)
+		server->noticed_ns = adxi_now_ns();
 	launch_end_output(server);
-	tell_status(server, status);
+	find_ending(server, status);
+	tell_ending(server, status);
 	server_gone(server);
+	provider_server_ended(realm, server);
 	server->pid = 0;
 	server->timer = adxi_source_remove(server->timer);
 	adxi_list_remove(&server->link);

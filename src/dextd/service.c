@@ -45,6 +45,8 @@ service_move(struct service *service, enum service_state next)
 	adxi_assert(service_moves[service->state] & 1u << next);
 	log_debug("%s: %s -> %s", entry_text(service->entry), service_state_names[service->state],
 		  service_state_names[next]);
+	if (service->state == SERVICE_RUNNING)
+		service->ran_ns = adxi_now_ns() - service->since_ns;
 	service->state = next;
 	service->since_ns = adxi_now_ns();
 }

@@ -123,7 +123,7 @@ stop_takes_long(struct adxi_source *source, void *userdata)
 	adxi_tell(ADXI_RULE_SRV003, "%s (process %d of %s) has not stopped within %llu ms",
 		  entry_text(service->entry), (int)service->server->pid, service->server->name,
 		  config->stop_limit_ns / ADXI_NS_PER_MS);
-	server_kill(service->server);
+	server_kill(service->server, ENDING_STOP);
 	server_gone(service->server);
 }
 

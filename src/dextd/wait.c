@@ -238,8 +238,7 @@ device_next(struct device_call *call)
 			return;
 		call->under_way = false;
 	}
-	if (adxi_list_is_empty(&call->realm->host_relaunches) ||
-	    call->realm->state != REALM_RUNNING)
+	if (!server_host_is_coming(call->realm) || call->realm->state != REALM_RUNNING)
 		device_no_host(call, n_hosts);
 }
 

@@ -43,6 +43,16 @@ adx_bundle_unload(CFStringRef bundleID)
 }
 
 kern_return_t
+adx_unquarantine(CFStringRef name, uint32_t *count)
+{
+	ADXRegistry *registry = iokit_registry();
+
+	if (!count)
+		return kIOReturnBadArgument;
+	return registry ? ADXRegistry_Unquarantine(registry, (OSString *)name, count) : kIOReturnNoDevice;
+}
+
+kern_return_t
 adx_copy_bundles(CFArrayRef *bundles)
 {
 	ADXRegistry *registry = iokit_registry();
