@@ -69,11 +69,12 @@ make_environment(const struct server *server)
 {
 	size_t n = 0, room = 8;
 	char **env, **variable;
+	unsigned i;
 	bool done;
 
 	for (variable = environ; *variable; variable++)
 		room++;
-	env = calloc(room, sizeof *env);
+	env = calloc(room + server->n_passed, sizeof *env);
 	if (!env)
 		return NULL;
 	done = asprintf(&env[n++], "AMBIDEXT_SOCKET_FD=%d", CHANNEL_FD) >= 0 &&
@@ -82,6 +83,9 @@ make_environment(const struct server *server)
 	       asprintf(&env[n++], "AMBIDEXT_REALM=%s", server->realm->config.dir) >= 0;
 	if (done && server->realm->config.strict && !getenv("AMBIDEXT_STRICT"))
 		done = (env[n++] = strdup("AMBIDEXT_STRICT=macos")) != NULL;
+	for (i = 0; done && i < server->n_passed; i++)
+		done = asprintf(&env[n++], "%s=%u", server->passed[i].variable,
+				CHANNEL_FD + 1 + i) >= 0;
 	for (variable = environ; done && *variable; variable++)
 		if (is_passed_on(*variable))
 			done = (env[n++] = strdup(*variable)) != NULL;
@@ -93,11 +97,14 @@ make_environment(const struct server *server)
 
 /* In the child. Only async-signal-safe calls. */
 __attribute__((noreturn)) static void
-become(char *const *argv, char *const *env, int channel, int output)
+become(const struct server *server, char *const *env, int channel, int output)
 {
 	static const char cannot[] = "cannot be executed: ";
+	char *const *argv = server->argv;
 	int null = open("/dev/null", O_RDONLY);
+	int passed[LAUNCH_PASSED_MAX];
 	const char *why;
+	unsigned i;
 	sigset_t none;
 	int sig;
 
@@ -111,10 +118,15 @@ become(char *const *argv, char *const *env, int channel, int output)
 	channel = fcntl(channel, F_DUPFD, 10);
 	output = fcntl(output, F_DUPFD, 10);
 	null = fcntl(null, F_DUPFD, 10);
+	for (i = 0; i < server->n_passed; i++)
+		passed[i] = fcntl(server->passed[i].fd, F_DUPFD, 10);
 	if (dup2(null, 0) < 0 || dup2(output, 1) < 0 || dup2(output, 2) < 0 ||
 	    dup2(channel, CHANNEL_FD) < 0)
 		_exit(126);
-	(void)close_range(CHANNEL_FD + 1, ~0u, 0);
+	for (i = 0; i < server->n_passed; i++)
+		if (dup2(passed[i], CHANNEL_FD + 1 + (int)i) < 0)
+			_exit(126);
+	(void)close_range(CHANNEL_FD + 1 + server->n_passed, ~0u, 0);
 	if (server_descriptor_limit.rlim_max)
 		(void)setrlimit(RLIMIT_NOFILE, &server_descriptor_limit);
 	(void)execve(argv[0], argv, env);
@@ -174,6 +186,23 @@ launch_end_output(struct server *server)
 }
 
 int
+launch_pass(struct server *server, const char *variable, int fd)
+{
+	if (server->n_passed == LAUNCH_PASSED_MAX)
+		return -EMFILE;
+	server->passed[server->n_passed].variable = variable;
+	server->passed[server->n_passed++].fd = fd;
+	return 0;
+}
+
+void
+launch_close_passed(struct server *server)
+{
+	while (server->n_passed > 0)
+		(void)close(server->passed[--server->n_passed].fd);
+}
+
+int
 launch_spawn(struct server *server, adxi_child_fn *ended, adxi_timer_fn *late)
 {
 	adxi_cleanup(adxi_closep) int output_write = -1;
@@ -202,9 +231,10 @@ launch_spawn(struct server *server, adxi_child_fn *ended, adxi_timer_fn *late)
 		return -ENOMEM;
 	server->pid = fork();
 	if (server->pid == 0)
-		become(server->argv, env, theirs, output_write);
+		become(server, env, theirs, output_write);
 	r = server->pid < 0 ? -errno : 0;
 	launch_free_strings(env);
+	launch_close_passed(server);
 	if (r < 0) {
 		server->pid = 0;
 		return r;

@@ -16,6 +16,11 @@ struct server;
 /** Soft limit of descriptors that hosted processes get; rlim_max 0: as ours. */
 extern struct rlimit server_descriptor_limit;
 
+/** Its process will have one more descriptor, whose number is in the environment as @p variable
+ * (borrowed). @p fd is taken, and closed here once the process is made. -EMFILE. */
+int launch_pass(struct server *server, const char *variable, int fd);
+/** For a server that is never launched; launching has done it. */
+void launch_close_passed(struct server *server);
 /** Make @p server's process and watch it. @p ended: it was reaped. @p late: it has not checked in
  * within the realm's time. On failure what was made so far stays in @p server, for its owner to
  * end. -Exxx. */

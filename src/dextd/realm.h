@@ -138,6 +138,8 @@ enum server_state {
 	SERVER_STATE_COUNT,
 };
 
+#define LAUNCH_PASSED_MAX 4u
+
 struct server {
 	unsigned n_ref;
 	struct realm *realm;   /* borrowed */
@@ -150,6 +152,11 @@ struct server {
 	bool is_host;
 	bool one_process;
 	char **argv;                   /* owned */
+	struct {
+		const char *variable; /* borrowed */
+		int fd;               /* owned */
+	} passed[LAUNCH_PASSED_MAX];
+	unsigned n_passed;             /* 0 once launched */
 	struct bundle *bundle;         /* owned reference, or NULL */
 	pid_t pid;                     /* also its process group; 0: reaped */
 	struct connection *connection; /* borrowed; NULL: not yet, or gone */

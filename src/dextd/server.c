@@ -75,6 +75,7 @@ server_unref(struct server *server)
 	value_unref(server->host);
 	bundle_unref(server->bundle);
 	launch_free_strings(server->argv);
+	launch_close_passed(server);
 	free(server->cutter);
 	free(server->name);
 	free(server);
