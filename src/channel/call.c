@@ -50,6 +50,7 @@ call_register(struct adxi_channel *ch, struct call *call, bool leads)
 		slot->call = call;
 		call->transaction = (uint64_t)slot->generation << 32 | index;
 		COUNT(ch->calls_pending, 1, memory_order_relaxed);
+		call->ticket = adxi_ledger_open(call->done ? ADXI_LEDGER_ASYNC : ADXI_LEDGER_CALL, call->transaction);
 		call->waiter.has_role = leads && role_take_locked(ch);
 	}
 	(void)pthread_mutex_unlock(&ch->lock);
@@ -92,6 +93,7 @@ call_done_run(struct adxi_channel *ch, struct item *item)
 	struct call *call = adxi_container_of(item, struct call, item);
 
 	call->done(call->context, call->status, call->received);
+	adxi_ledger_close(ADXI_LEDGER_ASYNC, call->ticket, call->transaction, call->how);
 	if (call->received) {
 		OSMessageDone(call->received);
 		free(call->received);
@@ -99,10 +101,20 @@ call_done_run(struct adxi_channel *ch, struct item *item)
 	free(call);
 }
 
-void
-call_complete(struct adxi_channel *ch, struct call *call, IOReturn status)
+/* Its end is certain. Of one with a function it is written when that has run. */
+static void
+call_ends(struct call *call, uint64_t transaction, IOReturn status, enum adxi_ledger_how how)
 {
 	call->status = status;
+	call->how = how;
+	if (!call->done)
+		adxi_ledger_close(ADXI_LEDGER_CALL, call->ticket, transaction, how);
+}
+
+/* Says it to whoever waits. */
+static void
+call_tell(struct adxi_channel *ch, struct call *call)
+{
 	if (call->done) {
 		call->item.run = call_done_run;
 		channel_put(ch, &call->item);
@@ -117,13 +129,20 @@ call_complete(struct adxi_channel *ch, struct call *call, IOReturn status)
 }
 
 void
-call_received(struct adxi_channel *ch, struct call *call, IOReturn status)
+call_complete(struct adxi_channel *ch, struct call *call, IOReturn status)
 {
+	call_ends(call, call->transaction, status, ADXI_LEDGER_FAILED);
+	call_tell(ch, call);
+}
+
+void
+call_received(struct adxi_channel *ch, struct call *call, uint64_t transaction, IOReturn status)
+{
+	call_ends(call, transaction, status, ADXI_LEDGER_DONE);
 	if (call->done || ch->leading != &call->waiter) {
-		call_complete(ch, call, status);
+		call_tell(ch, call);
 		return;
 	}
-	call->status = status;
 	atomic_store_explicit(&call->waiter.done, true, memory_order_relaxed); /* this thread's own */
 }
 
@@ -192,7 +211,7 @@ call_invoke(struct OSRemote *remote, const struct OSCall *args, struct OSMessage
 			 channel_is_polled(ch) ? SEND_QUIET : SEND_WAIT);
 	call.waiter.owes_wake = r == 1;
 	if (r < 0 && call_withdraw(ch, &call)) {
-		call.status = send_status(r);
+		call_ends(&call, call.transaction, send_status(r), ADXI_LEDGER_REFUSED);
 		if (call.waiter.has_role)
 			channel_drop_role(ch);
 	} else {
@@ -232,6 +251,7 @@ call_invoke_async(struct OSRemote *remote, const struct OSCall *args, OSInvokeDo
 		return kIOReturnSuccess;
 	if (call_detach(ch, header.transaction) != call)
 		return kIOReturnSuccess; /* completed by the channel's end: done runs */
+	adxi_ledger_close(ADXI_LEDGER_ASYNC, call->ticket, call->transaction, ADXI_LEDGER_REFUSED);
 	free(call);
 	return send_status(r);
 }
@@ -244,6 +264,7 @@ struct reply {
 	struct OSReply reply;         /* first */
 	struct adxi_channel *channel; /* owned reference */
 	uint64_t transaction;
+	adxi_ticket ticket;
 };
 
 static void
@@ -263,6 +284,7 @@ reply_send(struct OSReply *base, IOReturn status, const struct OSSpan *spans, ui
 	/* The caller waits for something. */
 	if (r < 0 && r != -EPIPE && r != -ECHILD)
 		call_answer(reply->channel, reply->transaction, send_status(r));
+	adxi_ledger_close(ADXI_LEDGER_REPLY, reply->ticket, reply->transaction, r < 0 ? ADXI_LEDGER_FAILED : ADXI_LEDGER_DONE);
 	(void)adxi_channel_unref(reply->channel);
 	free(reply);
 }
@@ -278,6 +300,7 @@ call_reply_new(struct adxi_channel *ch, uint64_t transaction)
 		.reply.send = reply_send,
 		.channel = adxi_channel_ref(ch),
 		.transaction = transaction,
+		.ticket = adxi_ledger_open(ADXI_LEDGER_REPLY, transaction),
 	};
 	return &reply->reply;
 }

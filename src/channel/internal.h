@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/ledger.h"
 #include "base/list.h"
 #include "channel/channel.h"
 #include "channel/ring.h"
@@ -64,6 +65,8 @@ struct call {
 	struct item item;
 	struct OSMessage *received; /* owned: async reply with its buffers */
 	uint64_t transaction;
+	adxi_ticket ticket;
+	enum adxi_ledger_how how;
 };
 
 struct call_slot {
@@ -330,8 +333,8 @@ IOReturn call_invoke_async(struct OSRemote *remote, const struct OSCall *call, O
 struct call *call_detach(struct adxi_channel *channel, uint64_t transaction);
 /** Exactly once a call. */
 void call_complete(struct adxi_channel *channel, struct call *call, IOReturn status);
-/** The same for what was received. [role] */
-void call_received(struct adxi_channel *channel, struct call *call, IOReturn status);
+/** The same for what was received for @p transaction. [role] */
+void call_received(struct adxi_channel *channel, struct call *call, uint64_t transaction, IOReturn status);
 /** All that are pending end with @p status. */
 void call_fail_all(struct adxi_channel *channel, IOReturn status);
 struct OSReply *call_reply_new(struct adxi_channel *channel, uint64_t transaction);

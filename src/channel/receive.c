@@ -327,7 +327,7 @@ receive_reply(struct adxi_channel *ch, const struct wire_header *header, const u
 	}
 	if (reply)
 		reply->status = status;
-	call_received(ch, call, status);
+	call_received(ch, call, header->transaction, status);
 	return r == -EPROTO ? broken(ch, "objects that do not fit the format") : 0;
 }
 

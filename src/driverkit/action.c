@@ -12,6 +12,7 @@
 
 #include "base/check.h"
 #include "base/cleanup.h"
+#include "base/ledger.h"
 #include "base/list.h"
 #include "base/rules.h"
 #include "driverkit/action.h"
@@ -45,6 +46,7 @@ struct OSAction_IVars {
 	struct adxi_list link;    /* in actions */
 	pthread_mutex_t lock;     /* guards all below */
 	unsigned claims;
+	adxi_ticket ticket; /* while there are claims */
 	bool cancelled; /* and atomic for adxi_actions_report() */
 	bool finished, aborted;
 	struct handler cancel, abort;
@@ -271,6 +273,13 @@ adxi_actions_report(const OSObject *target)
  * Invocations
  */
 
+static void
+claim_locked(struct OSAction_IVars *ivars)
+{
+	if (ivars->claims++ == 0)
+		ivars->ticket = adxi_ledger_open(ADXI_LEDGER_ACTION, (uintptr_t)ivars);
+}
+
 static OS_OBJECT *
 action_redirect(OS_OBJECT *object, uint64_t *method)
 {
@@ -290,7 +299,7 @@ action_redirect(OS_OBJECT *object, uint64_t *method)
 	if (ivars->cancelled) {
 		to = NULL;
 	} else {
-		ivars->claims++;
+		claim_locked(ivars);
 		to = (OS_OBJECT *)ivars->target;
 		*method = ivars->target_method;
 	}
@@ -312,7 +321,7 @@ adxi_action_claim(OSAction *action, uint64_t id, OS_OBJECT **ret_target,
 	bool cancelled = ivars->cancelled;
 	target = (OS_OBJECT *)ivars->target;
 	if (!cancelled && target)
-		ivars->claims++;
+		claim_locked(ivars);
 	pthread_mutex_unlock(&ivars->lock);
 	if (cancelled)
 		return ADXI_CLAIM_CANCELLED;
@@ -428,7 +437,9 @@ adxi_action_done(OSAction *action, bool ran)
 
 	pthread_mutex_lock(&ivars->lock);
 	adxi_assert(ivars->claims > 0);
-	ivars->claims--;
+	if (--ivars->claims == 0)
+		adxi_ledger_close(ADXI_LEDGER_ACTION, ivars->ticket, (uintptr_t)ivars,
+				  ran ? ADXI_LEDGER_DONE : ADXI_LEDGER_DROPPED);
 	wake_waiter_locked(ivars, ran, false);
 	bool finish = ivars->cancelled && !ivars->finished && ivars->claims == 0;
 	ivars->finished |= finish;

@@ -17,6 +17,7 @@
 #include <DriverKit/OSDictionary.h>
 
 #include "base/cleanup.h"
+#include "base/ledger.h"
 #include "base/logline.h"
 #include "base/rules.h"
 #include "channel/channel.h"
@@ -617,6 +618,7 @@ void
 adxi_host_exit(int status)
 {
 	(void)fflush(NULL);
+	adxi_ledger_end();
 	if (__lsan_do_leak_check)
 		__lsan_do_leak_check();
 	_exit(status);

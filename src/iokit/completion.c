@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/ledger.h"
 #include "base/rules.h"
 #include "iokit/connection.h"
 
@@ -16,6 +17,7 @@ struct ADXCompletion {
 	uint32_t selector;
 	_Atomic uint32_t n_completions;
 	_Atomic kern_return_t call_result;
+	_Atomic adxi_ticket ticket;          /* until the client has heard of it */
 };
 
 struct completion_event {
@@ -23,6 +25,7 @@ struct completion_event {
 	uint64_t reference[8];
 	uint32_t selector;
 	IOReturn result;
+	adxi_ticket ticket;
 	uint32_t n_args;
 	void *args[]; /* n_args */
 };
@@ -70,6 +73,8 @@ run(struct iokit_event *event)
 	}
 	iokit_memory_sync(connection);
 	tell_form(completion);
+	adxi_ledger_close(ADXI_LEDGER_CALLBACK, completion->ticket, (uintptr_t)event, ADXI_LEDGER_DONE);
+	completion->ticket = 0;
 	switch (completion->n_args) {
 	case 0:
 		((IOAsyncCallback0)function)(refcon, completion->result);
@@ -86,6 +91,26 @@ run(struct iokit_event *event)
 	}
 }
 
+/* Run or not, it is over. */
+static void
+done(struct iokit_event *event)
+{
+	struct completion_event *completion = (struct completion_event *)event;
+
+	if (completion->ticket)
+		adxi_ledger_close(ADXI_LEDGER_CALLBACK, completion->ticket, (uintptr_t)event, ADXI_LEDGER_DROPPED);
+}
+
+/* The client has heard of it, or does not want to any more. Whoever says so first. */
+static void
+settle(struct ADXCompletion *self, enum adxi_ledger_how how)
+{
+	adxi_ticket ticket = atomic_exchange(&self->ticket, 0);
+
+	if (ticket)
+		adxi_ledger_close(ADXI_LEDGER_COMPLETION, ticket, (uintptr_t)self, how);
+}
+
 static void
 post(struct ADXCompletion *self, IOReturn status, const uint64_t *data, uint32_t count)
 {
@@ -97,6 +122,8 @@ post(struct ADXCompletion *self, IOReturn status, const uint64_t *data, uint32_t
 	memset(&event->event, 0, sizeof event->event);
 	event->selector = self->selector;
 	event->event.run = run;
+	event->event.done = done;
+	event->ticket = adxi_ledger_open(ADXI_LEDGER_CALLBACK, (uintptr_t)event);
 	event->event.source = iokit_ref(&self->connection->object);
 	memcpy(event->reference, self->reference, sizeof event->reference);
 	event->result = status;
@@ -117,6 +144,7 @@ complete(struct ADXCompletion *self, OSAction *action, IOReturn status, const ui
 		(void)adxi_tell(ADXI_RULE_T13, "selector %u completed asynchronously after its call had returned %#x", self->selector,
 				(unsigned)result);
 	post(self, status, data, count);
+	settle(self, ADXI_LEDGER_DONE);
 }
 
 /* The driver let go of its last reference, or died. macOS says nothing then; here the client is told that it is over. */
@@ -131,6 +159,7 @@ no_senders(OSMetaClassBase *object)
 	if (!adxi_tell(ADXI_RULE_T12, "the completion of selector %u on user client %#llx was released without AsyncCompletion, or its driver "
 		       "ended", self->selector, (unsigned long long)self->connection->client_id))
 		post(self, kIOReturnAborted, NULL, 0);
+	settle(self, ADXI_LEDGER_FAILED);
 }
 
 static void
@@ -138,6 +167,7 @@ completion_free(OSObject *object)
 {
 	struct ADXCompletion *self = (struct ADXCompletion *)object;
 
+	settle(self, ADXI_LEDGER_DROPPED);
 	if (self->connection)
 		iokit_put(&self->connection->object);
 	if (self->port)
@@ -179,6 +209,7 @@ iokit_completion_new(struct iokit_connection *connection, struct IONotificationP
 	self->selector = selector;
 	memcpy(self->reference, reference, sizeof self->reference);
 	self->reference[kIOAsyncReservedIndex] = 0;
+	atomic_init(&self->ticket, adxi_ledger_open(ADXI_LEDGER_COMPLETION, (uintptr_t)self));
 	return (OSMetaClassBase *)self;
 }
 

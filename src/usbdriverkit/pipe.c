@@ -10,6 +10,7 @@
 #include <USBDriverKit/IOUSBHostPipe.h>
 
 #include "base/clock.h"
+#include "base/ledger.h"
 #include "base/rules.h"
 #include "channel/memory_object.h"
 #include "driverkit/invoke.h"
@@ -29,6 +30,7 @@ struct slot {
 	OSAction *action;  /* owned reference; NULL: free */
 	uint32_t buffer;   /* number, or USB_RING_NO_BUFFER */
 	uint32_t next_free;
+	adxi_ticket ticket;
 };
 
 /* A buffer that usbhost knows by its number. */
@@ -111,7 +113,7 @@ call_implementation(void *context, OS_OBJECT *target, const struct OSMethod *met
 /* The request is no more; its action's reference is the caller's. NULL: there is none of that number. @p marked: the action is free for
  * the next one. */
 static OSAction *
-take_slot(struct ADXUSBCompletions_IVars *ring, uint32_t cookie, bool marked)
+take_slot(struct ADXUSBCompletions_IVars *ring, uint32_t cookie, bool marked, enum adxi_ledger_how how)
 {
 	OSAction *action = NULL;
 
@@ -123,6 +125,7 @@ take_slot(struct ADXUSBCompletions_IVars *ring, uint32_t cookie, bool marked)
 		slot->action = NULL;
 		if (slot->buffer != USB_RING_NO_BUFFER)
 			ring->buffers[slot->buffer].in_flight--;
+		adxi_ledger_close(ADXI_LEDGER_TRANSFER, slot->ticket, cookie, how);
 		slot->next_free = ring->free_slot;
 		ring->free_slot = cookie;
 	}
@@ -136,9 +139,10 @@ static void
 complete(struct ADXUSBCompletions_IVars *ring, const struct usb_ring_completion *entry, bool dropped)
 {
 	struct completion completion = { entry->status, entry->actual, entry->time_ns };
-	OSAction *action = take_slot(ring, entry->cookie, true);
+	OSAction *action = take_slot(ring, entry->cookie, true, dropped ? ADXI_LEDGER_DROPPED : ADXI_LEDGER_DONE);
 
 	if (!action) {
+		adxi_ledger_unopened(ADXI_LEDGER_TRANSFER);
 		log_warning("usbhost completed request %u on endpoint 0x%02x, which there is not", entry->cookie,
 			 ring->address);
 		return;
@@ -161,7 +165,7 @@ end_ring(struct ADXUSBCompletions_IVars *ring)
 	n_slots = ring->n_slots;
 	(void)pthread_mutex_unlock(&ring->lock);
 	for (i = 0; i < n_slots; i++) {
-		OSAction *action = take_slot(ring, i, true);
+		OSAction *action = take_slot(ring, i, true, ADXI_LEDGER_FAILED);
 
 		if (!action)
 			continue;
@@ -556,6 +560,7 @@ begin_locked(struct ADXUSBCompletions_IVars *ring, OSAction *action, uint32_t bu
 	OSRetain((OS_OBJECT *)action);
 	ring->slots[cookie].action = action;
 	ring->slots[cookie].buffer = buffer;
+	ring->slots[cookie].ticket = adxi_ledger_open(ADXI_LEDGER_TRANSFER, cookie);
 	if (buffer != USB_RING_NO_BUFFER)
 		ring->buffers[buffer].in_flight++;
 	*ret_marked = mark_pending(action);
@@ -618,7 +623,7 @@ send(IOUSBHostPipe *self, struct ADXUSBCompletions_IVars *ring, IOMemoryDescript
 		tell_twice(ring);
 	*ret_status = IOUSBHostPipe__Submit(self, cookie, buffer, length, timeout_ms);
 	if (*ret_status != kIOReturnSuccess) {
-		OSAction *refused = take_slot(ring, cookie, marked);
+		OSAction *refused = take_slot(ring, cookie, marked, ADXI_LEDGER_REFUSED);
 
 		OSRelease((OS_OBJECT *)refused);
 	}

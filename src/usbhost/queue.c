@@ -185,6 +185,8 @@ give_ends(struct host_queue *queue)
 		adxi_list_remove(&request->link);
 		queue->n_pending--;
 		queue->counters.completed++;
+		adxi_ledger_close(ADXI_LEDGER_REQUEST, request->ticket, request->sequence,
+				  request->cancelled ? ADXI_LEDGER_DROPPED : request->status == kIOReturnSuccess ? ADXI_LEDGER_DONE : ADXI_LEDGER_FAILED);
 		queue->counters.bytes += request->actual;
 		last = unref_locked(request);
 		if (!adxi_list_is_empty(&queue->drains))
@@ -209,6 +211,8 @@ complete(struct usb_transfer *transfer, enum usb_status status, uint32_t actual,
 	bool more = transfer->more;
 
 	(void)pthread_mutex_lock(&queue->lock);
+	if (request->ended)
+		adxi_ledger_unopened(ADXI_LEDGER_REQUEST);
 	request->status = usb_status_return(status);
 	if (status == USB_CANCELLED && request->cancelled)
 		request->status = request->error;
@@ -244,6 +248,7 @@ enter(struct host_queue *queue, struct host_request *request)
 		adxi_list_append(&queue->pending, &request->link);
 		queue->n_pending++;
 		queue->counters.submitted++;
+		request->ticket = adxi_ledger_open(ADXI_LEDGER_REQUEST, request->sequence);
 	} else {
 		queue->counters.refused++;
 	}
@@ -277,6 +282,7 @@ host_queue_submit(struct host_queue *queue, struct host_request *request)
 		request->n_refs--;
 		queue->counters.submitted--;
 		queue->counters.refused++;
+		adxi_ledger_close(ADXI_LEDGER_REQUEST, request->ticket, request->sequence, ADXI_LEDGER_REFUSED);
 		ready_drains_locked(queue, &ready);
 	}
 	if (cancel) {

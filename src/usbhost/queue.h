@@ -25,6 +25,7 @@
 
 #include <DriverKit/IOReturn.h>
 
+#include "base/ledger.h"
 #include "base/list.h"
 #include "usbhost/backend.h"
 
@@ -92,6 +93,7 @@ struct host_request {
 	IOReturn status;                 /* ended */
 	uint32_t actual;
 	uint64_t time_ns;
+	adxi_ticket ticket;
 	/* Once for each submit that returned success. */
 	void (*end)(struct host_request *request, IOReturn status, uint32_t actual, uint64_t time_ns);
 	/* Last: gives back what it holds, and its memory. */
