@@ -30,6 +30,9 @@ ADX_API kern_return_t adx_device_detach(CFStringRef what, CFStringRef *problem);
 /** Lines with a sequence number above @p after, of one server or (NULL) all: dictionaries sequence, time, pid, server, rule, text.
  *  @p next: what to pass as @p after the next time. */
 ADX_API kern_return_t adx_copy_log(uint64_t after, CFStringRef server, CFArrayRef *lines, uint64_t *next);
+/** Who opened, loaded or attached what, or was refused: lines as above, where server is the user. kIOReturnNotPrivileged: only
+ *  the realm's user and root may read it. */
+ADX_API kern_return_t adx_copy_audit(uint64_t after, CFArrayRef *lines, uint64_t *next);
 ADX_API kern_return_t adx_realm_shutdown(void);
 
 /** dextd's description of an entry, as `ioreg` prints it: id, class, classes, name, location, userClass, bundle, registered, matched,

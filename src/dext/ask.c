@@ -297,9 +297,10 @@ command_log(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "follow", no_argument, NULL, 'f' }, { "json", no_argument, NULL, 'j' },
-		{ "rules", no_argument, NULL, 'r' },  { NULL, 0, NULL, 0 },
+		{ "rules", no_argument, NULL, 'r' },  { "audit", no_argument, NULL, 'a' },
+		{ NULL, 0, NULL, 0 },
 	};
-	bool follow = false, json = false, rules = false;
+	bool follow = false, json = false, rules = false, audit = false;
 	uint64_t after = 0, next = 0;
 	CFStringRef server = NULL;
 	kern_return_t ret;
@@ -313,14 +314,18 @@ command_log(int argc, char **argv)
 			json = true;
 		else if (option == 'r')
 			rules = true;
+		else if (option == 'a')
+			audit = true;
 		else
 			return usage_of("log", "wrong option");
 	}
+	if (audit && (rules || optind < argc))
+		return usage_of("log", "--audit goes with neither --rules nor SERVER");
 	if (optind < argc)
 		server = string_of(argv[optind]);
 	do {
 		CFArrayRef lines = NULL;
-		ret = adx_copy_log(after, server, &lines, &next);
+		ret = audit ? adx_copy_audit(after, &lines, &next) : adx_copy_log(after, server, &lines, &next);
 		for (CFIndex i = 0; ret == kIOReturnSuccess && i < CFArrayGetCount(lines); i++) {
 			CFTypeRef line = CFArrayGetValueAtIndex(lines, i);
 			if (rules && !*text_at(line, "rule"))

@@ -37,7 +37,8 @@ const struct command commands[] = {
 	{ "log", "[SERVER]", "lines that drivers and dextd wrote, with the rules they met", command_log,
 	  "  -f, --follow            go on until interrupted\n"
 	  "      --json              one object a line\n"
-	  "      --rules             only lines that tell of a rule\n" },
+	  "      --rules             only lines that tell of a rule\n"
+	  "      --audit             who opened, loaded or attached what, or was refused, in its place\n" },
 	{ "explain", "[ID]", "what a rule wants, how to mend it, and what macOS does; without ID: all rules", command_explain,
 	  "      --json              for programs\n" },
 	{ "realm", "run [OPTION...] [-- CMD...]", "start a private dextd, run a command in it (default: a shell), end it", command_realm,

@@ -4,8 +4,10 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <grp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -232,6 +234,163 @@ test_strict_access(void **state)
 	assert_true(log_has(test, "T62", "declares entitlements"));
 }
 
+static bool
+audit_has(struct test *test, const char *text)
+{
+	value_auto OSArray *lines = NULL;
+	uint64_t next = 0;
+	uint32_t i;
+
+	assert_int_equal(ADXRegistry_CopyAudit(test->registry, 0, &lines, &next), kIOReturnSuccess);
+	for (i = 0; i < value_count(lines); i++)
+		if (strstr(value_get_cstr((const OSDictionary *)value_at(lines, i), "text"), text))
+			return true;
+	return false;
+}
+
+/* A process that dextd hosts has the owner's uid, and none of the owner's rights. */
+static void
+test_drivers_are_no_owners(void **state)
+{
+	struct test *test = *state;
+	uint64_t id = 0;
+
+	write_bundle(test, "Drv", "com.acme.Drv", "c", ON_RESOURCES REGISTERS);
+	load(test, "Drv");
+	quiet(test);
+	assert_int_equal(lookup(test, "Drv", &id), 1);
+	assert_int_equal(tell_driver(test, id, "owner", 1), kIOReturnSuccess);
+	assert_true(log_has(test, "ACC003", "may not read the audit"));
+	assert_true(audit_has(test, "kIOReturnNotPrivileged: end the realm"));
+	assert_int_equal(lookup(test, "Drv", NULL), 1);
+}
+
+static void
+test_audit(void **state)
+{
+	struct test *test = *state;
+	uint64_t id = 0, client = 0;
+
+	write_bundle(test, "Drv", "com.acme.Drv", "c", ON_RESOURCES REGISTERS);
+	load(test, "Drv");
+	quiet(test);
+	assert_int_equal(lookup(test, "Drv", &id), 1);
+	assert_int_equal(open_client(test, id, 0, &client), kIOReturnSuccess);
+	assert_true(audit_has(test, "kIOReturnSuccess: load /"));
+	assert_true(audit_has(test, "kIOReturnSuccess: open Drv-0x"));
+	assert_true(audit_has(test, "dextd_client_test"));
+	assert_int_equal(open_client(test, id, 1, &client), kIOReturnExclusiveAccess);
+	assert_true(audit_has(test, "kIOReturnExclusiveAccess: open Drv-0x"));
+}
+
+#define FRIEND   65533u
+#define STRANGER 65532u
+#define GROUP    65531u
+
+/* As another user: what each call returned. */
+struct foreign {
+	IOReturn open_first, open_second, log, load;
+	unsigned found;
+};
+
+static struct foreign
+as_user(struct test *test, uid_t user, gid_t group, uint64_t first, uint64_t second)
+{
+	struct foreign result;
+	int pipes[2], status;
+	pid_t pid;
+
+	assert_int_equal(pipe(pipes), 0);
+	pid = fork();
+	if (pid == 0) {
+		struct test other = { .dextd = test->dextd };
+		value_auto OSArray *lines = NULL, *problems = NULL;
+		value_auto OSString *path = value_string_new("/x.dext"), *id = NULL;
+		uint64_t next = 0, client = 0;
+
+		strcpy(other.dir, test->dir);
+		if (setgroups(0, NULL) < 0 || setgid(group) < 0 || setuid(user) < 0)
+			_exit(1);
+		connect_client(&other);
+		memset(&result, 0, sizeof result);
+		result.open_first = open_client(&other, first, 0, &client);
+		result.open_second = open_client(&other, second, 0, &client);
+		result.log = ADXRegistry_CopyLog(other.registry, 0, NULL, &lines, &next);
+		result.load = ADXRegistry_LoadBundle(other.registry, path, &id, &problems);
+		result.found = lookup(&other, "First", NULL);
+		_exit(write(pipes[1], &result, sizeof result) != sizeof result);
+	}
+	(void)close(pipes[1]);
+	assert_int_equal(read(pipes[0], &result, sizeof result), sizeof result);
+	(void)close(pipes[0]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	return result;
+}
+
+static int
+set_up_for_others(void **state)
+{
+	struct test *test = calloc(1, sizeof *test);
+	char policy[128];
+	const char *const args[] = { "--host",   "none", "--open-to", "user:65533",
+				     "--policy", policy, NULL };
+	FILE *file;
+
+	strcpy(test->dir, "/tmp/dextd_test.XXXXXX");
+	assert_non_null(mkdtemp(test->dir));
+	assert_int_equal(chmod(test->dir, 0755), 0);
+	(void)snprintf(policy, sizeof policy, "%s/policy.plist", test->dir);
+	file = fopen(policy, "w");
+	assert_non_null(file);
+	fputs("<plist version=\"1.0\"><dict><key>Access</key><array><dict><key>Bundle</key>"
+	      "<string>com.acme.Second</string><key>OpenTo</key><string>group:65531</string></dict>"
+	      "</array></dict></plist>",
+	      file);
+	fclose(file);
+	start_dextd(test, args);
+	connect_client(test);
+	*state = test;
+	return 0;
+}
+
+static void
+test_other_users(void **state)
+{
+	struct test *test = *state;
+	uint64_t first = 0, second = 0;
+	struct foreign got;
+
+	if (geteuid() != 0) {
+		print_message("only root can become other users: skipped\n");
+		skip();
+	}
+	write_bundle(test, "First", "com.acme.First", "a", ON_RESOURCES REGISTERS);
+	write_bundle(test, "Second", "com.acme.Second", "b", ON_RESOURCES REGISTERS);
+	load(test, "First");
+	load(test, "Second");
+	quiet(test);
+	assert_int_equal(lookup(test, "First", &first), 1);
+	assert_int_equal(lookup(test, "Second", &second), 1);
+
+	got = as_user(test, FRIEND, FRIEND, first, second);
+	assert_int_equal(got.open_first, kIOReturnSuccess);
+	assert_int_equal(got.open_second, kIOReturnNotPermitted);
+	assert_int_equal(got.log, kIOReturnNotPrivileged);
+	assert_int_equal(got.load, kIOReturnNotPrivileged);
+	assert_int_equal(got.found, 1);
+	got = as_user(test, STRANGER, GROUP, first, second);
+	assert_int_equal(got.open_first, kIOReturnNotPermitted);
+	assert_int_equal(got.open_second, kIOReturnSuccess);
+	assert_int_equal(got.log, kIOReturnNotPrivileged);
+	got = as_user(test, STRANGER, STRANGER, first, second);
+	assert_int_equal(got.open_first, kIOReturnNotPermitted);
+	assert_int_equal(got.open_second, kIOReturnNotPermitted);
+	assert_true(log_has(test, "ACC001", "of user 65532 may not open Second-0x"));
+	assert_true(log_has(test, "ACC003", "of user 65532 may not load a bundle"));
+	assert_true(audit_has(test, "kIOReturnNotPermitted: open First-0x"));
+}
+
 static void
 test_deaf_observer(void **state)
 {
@@ -289,6 +448,9 @@ main(int argc, char **argv)
 		TEST_ALONE(test_foreign_entries),
 		TEST_ALONE(test_lookups_explain),
 		TEST_STRICT(test_strict_access),
+		TEST_ALONE(test_drivers_are_no_owners),
+		TEST_ALONE(test_audit),
+		cmocka_unit_test_setup_teardown(test_other_users, set_up_for_others, tear_down),
 		TEST_ALONE(test_deaf_observer),
 		TEST_ALONE(test_too_many_notifications),
 	};

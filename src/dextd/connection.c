@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/rules.h"
@@ -18,13 +20,18 @@
 #define QUEUED_MAX 512u
 
 static void
-free_later(void *userdata)
+connection_free(void *userdata)
 {
 	struct connection *connection = userdata;
 
+	if (!connection)
+		return;
 	adxi_source_remove(connection->source);
 	adxi_channel_unref(connection->channel);
 	value_unref(connection->door);
+	if (connection->pidfd >= 0)
+		(void)close(connection->pidfd);
+	free(connection->groups);
 	free(connection);
 }
 
@@ -51,7 +58,7 @@ connection_gone(struct connection *connection)
 		server_gone(connection->server);
 	}
 	/* The channel may be calling us. */
-	if (adxi_loop_post(connection->realm->loop, free_later, connection) < 0)
+	if (adxi_loop_post(connection->realm->loop, connection_free, connection) < 0)
 		log_error("connection of pid %d is not freed: no memory", connection->pid);
 }
 
@@ -65,6 +72,39 @@ channel_closed(struct adxi_channel *channel, void *userdata, int reason)
 	connection_gone(connection);
 }
 
+/* The groups of whoever connected, as they were then. */
+static int
+read_groups(struct connection *connection, int socket)
+{
+	struct ucred peer;
+	socklen_t size = sizeof peer;
+	unsigned *groups = NULL;
+
+	if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+		return -errno;
+	/* Without room it says how much is wanted. */
+	size = 0;
+	if (getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, NULL, &size) < 0 && errno != ERANGE)
+		return -errno;
+	groups = malloc(size + sizeof *groups);
+	if (!groups)
+		return -ENOMEM;
+	if (size && getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, groups + 1, &size) < 0) {
+		free(groups);
+		return -errno;
+	}
+	groups[0] = peer.gid;
+	connection->groups = groups;
+	connection->n_groups = 1 + size / sizeof *groups;
+	return 0;
+}
+
+bool
+connection_peer_lives(const struct connection *connection)
+{
+	return connection->pidfd >= 0 && pidfd_send_signal(connection->pidfd, 0, NULL, 0) == 0;
+}
+
 static const struct adxi_channel_ops channel_ops = { .closed = channel_closed };
 
 int
@@ -72,17 +112,19 @@ connection_new(struct realm *realm, int socket, struct server *server,
 	       struct connection **ret_connection)
 {
 	struct adxi_endpoint endpoint = ADXI_ENDPOINT_NONE;
-	struct connection *connection;
+	struct connection *connection = calloc(1, sizeof *connection);
 	char name[64];
-	int r;
+	int r = connection ? read_groups(connection, socket) : -ENOMEM;
 
-	r = adxi_endpoint_serve(socket, &endpoint);
+	if (connection)
+		connection->pidfd = -1;
 	if (r < 0)
+		(void)close(socket);
+	else
+		r = adxi_endpoint_serve(socket, &endpoint);
+	if (r < 0) {
+		connection_free(connection);
 		return r;
-	connection = calloc(1, sizeof *connection);
-	if (!connection) {
-		adxi_endpoint_done(&endpoint);
-		return -ENOMEM;
 	}
 	connection->realm = realm;
 	connection->server = server;
@@ -93,7 +135,7 @@ connection_new(struct realm *realm, int socket, struct server *server,
 		       (unsigned long long)connection->id);
 	r = adxi_channel_open(&endpoint, name, &channel_ops, connection, &connection->channel);
 	if (r < 0) {
-		free(connection);
+		connection_free(connection);
 		return r;
 	}
 	adxi_channel_peer(connection->channel, &connection->pid, &connection->uid);
@@ -101,6 +143,8 @@ connection_new(struct realm *realm, int socket, struct server *server,
 		/* The socket pair was made here: its other end is the child's. */
 		connection->pid = 0;
 		connection->uid = geteuid();
+	} else {
+		connection->pidfd = pidfd_open(connection->pid, 0);
 	}
 	adxi_list_append(&realm->connections, &connection->link);
 	connection->door = protocol_registry_new(connection);
@@ -136,7 +180,7 @@ close_later(void *userdata)
 
 	if (!connection->dead)
 		connection_close(connection);
-	/* The reference that kept the channel: free_later() is posted after this. */
+	/* The reference that kept the channel: connection_free() is posted after this. */
 }
 
 bool
@@ -161,7 +205,8 @@ connection_may_send(struct connection *connection)
 bool
 connection_is_owner(const struct connection *connection)
 {
-	return connection->uid == 0 || connection->uid == (unsigned)geteuid();
+	return !connection->server &&
+	       (connection->uid == 0 || connection->uid == (unsigned)geteuid());
 }
 
 struct connection *

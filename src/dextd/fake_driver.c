@@ -7,8 +7,8 @@
  *   FakeStop   "never": Stop is not answered
  *
  * NewUserClient types: 0 a client, 1 refused, 2 success without one, 3 crash, 4 an id that is none,
- * 5 never answers. SetProperties: {crash}, {terminate}, {foreign: id}, {message: n}, {exit: n}. As
- * a host: AttachDevice("fake:name"). */
+ * 5 never answers. SetProperties: {crash}, {terminate}, {foreign: id}, {message: n}, {exit: n},
+ * {owner}. As a host: AttachDevice("fake:name"). */
 
 #include <signal.h>
 #include <stdio.h>
@@ -25,6 +25,7 @@
 #include "dextd/value.h"
 
 static ADXServer *server;
+static ADXRegistry *registry;
 static struct adxi_loop *loop;
 static uint64_t silent[16]; /* entries whose Stop is not answered */
 static unsigned n_silent;
@@ -141,6 +142,25 @@ ADXHost_Introduce_Impl(ADXHost *self, uint64_t peerID, ADXEndpoint *object, uint
 	return kIOReturnSuccess;
 }
 
+/* What only the realm's owner may do, over the connection that dextd made for this process. How
+ * much of it was let through. */
+static unsigned
+act_as_owner(void)
+{
+	value_auto OSString *text = value_string_new("com.acme.Drv"), *id = NULL, *problem = NULL;
+	value_auto OSArray *lines = NULL, *problems = NULL;
+	uint64_t number = 0;
+
+	return (ADXRegistry_LoadBundle(registry, text, &id, &problems) != kIOReturnNotPrivileged) +
+	       (ADXRegistry_UnloadBundle(registry, text) != kIOReturnNotPrivileged) +
+	       (ADXRegistry_AttachDevice(registry, text, &number, &problem) !=
+		kIOReturnNotPrivileged) +
+	       (ADXRegistry_DetachDevice(registry, text, &problem) != kIOReturnNotPrivileged) +
+	       (ADXRegistry_CopyLog(registry, 0, NULL, &lines, &number) != kIOReturnNotPrivileged) +
+	       (ADXRegistry_CopyAudit(registry, 0, &lines, &number) != kIOReturnNotPrivileged) +
+	       (ADXRegistry_Shutdown(registry) != kIOReturnNotPrivileged);
+}
+
 kern_return_t
 ADXHost_SetProperties_Impl(ADXHost *self, uint64_t entryID, OSDictionary *properties)
 {
@@ -150,6 +170,8 @@ ADXHost_SetProperties_Impl(ADXHost *self, uint64_t entryID, OSDictionary *proper
 		raise(SIGABRT);
 	if (value_u64(value_get(properties, "exit"), &number))
 		_exit((int)number);
+	if (value_get(properties, "owner"))
+		return act_as_owner() ? kIOReturnError : kIOReturnSuccess;
 	if (value_get(properties, "terminate"))
 		return ADXServer_Terminate(server, entryID, 0);
 	if (value_u64(value_get(properties, "foreign"), &number))
@@ -206,7 +228,6 @@ main(void)
 	const char *name = getenv("AMBIDEXT_SERVER_NAME"), *token = getenv("AMBIDEXT_TOKEN");
 	struct adxi_channel *channel;
 	OSDictionary *realm = NULL;
-	ADXRegistry *registry;
 	ADXHost *host;
 
 	if (!name || !token || getenv("FAKE_SECRET"))

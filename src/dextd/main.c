@@ -19,13 +19,17 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "dextd/access.h"
 #include "dextd/launch.h"
+#include "dextd/policy.h"
 #include "dextd/realm.h"
 
 #define LOG_TOPIC "dextd"
 #include "base/log.h"
 
-#define PLACES_MAX 64u
+#define PLACES_MAX    64u
+#define SYSTEM_REALM  "/run/ambidext"
+#define SYSTEM_POLICY "/etc/ambidext/policy.plist"
 
 struct options {
 	const char *dir;
@@ -33,6 +37,7 @@ struct options {
 	size_t n_bundles;
 	const char *hosts[PLACES_MAX];
 	size_t n_hosts;
+	const char *policy; /* or NULL */
 	bool foreground;
 	int ready_fd;
 	enum adxi_log_level level;
@@ -68,8 +73,13 @@ usage(FILE *to)
 	      "                       (a list with colons; 'none': none), else the installed "
 	      "usbhost\n"
 	      "  --strict macos       what macOS refuses is refused here\n"
-	      "  --open-to everyone   all users may open services; otherwise dextd's user and "
-	      "root\n"
+	      "  --open-to WHO        everyone, user:NAME or group:NAME may open services, besides "
+	      "dextd's\n"
+	      "                       user and root; may be repeated\n"
+	      "  --policy FILE        what is granted beyond that, as a property list; the "
+	      "system's "
+	      "realm\n"
+	      "                       reads /etc/ambidext/policy.plist where it is\n"
 	      "  --stop-limit MS      kill a driver whose Stop takes longer (15000)\n"
 	      "  --checkin-limit MS   kill a driver that has not checked in by then (120000)\n"
 	      "  --restart POLICY     of drivers that end: backoff (0, 50, 100 ... ms; "
@@ -153,6 +163,7 @@ parse(int argc, char **argv, struct options *options)
 		HOST,
 		STRICT,
 		OPEN_TO,
+		POLICY,
 		STOP_LIMIT,
 		CHECKIN_LIMIT,
 		RESTART,
@@ -172,6 +183,7 @@ parse(int argc, char **argv, struct options *options)
 		{ "host", required_argument, NULL, HOST },
 		{ "strict", required_argument, NULL, STRICT },
 		{ "open-to", required_argument, NULL, OPEN_TO },
+		{ "policy", required_argument, NULL, POLICY },
 		{ "stop-limit", required_argument, NULL, STOP_LIMIT },
 		{ "checkin-limit", required_argument, NULL, CHECKIN_LIMIT },
 		{ "restart", required_argument, NULL, RESTART },
@@ -186,7 +198,7 @@ parse(int argc, char **argv, struct options *options)
 		{ "version", no_argument, NULL, VERSION },
 		{ NULL, 0, NULL, 0 },
 	};
-	char *end;
+	char *end, why[160];
 	long fd;
 	int c;
 
@@ -209,10 +221,11 @@ parse(int argc, char **argv, struct options *options)
 			options->config.strict = true;
 			break;
 		case OPEN_TO:
-			if (strcmp(optarg, "everyone"))
-				return wrong("--open-to", optarg, "only 'everyone' is known");
-			options->config.open_to_all = true;
-			options->config.socket_mode = 0666;
+			if (access_open_to(options->config.access, optarg, why, sizeof why) < 0)
+				return wrong("--open-to", optarg, why);
+			break;
+		case POLICY:
+			options->policy = optarg;
 			break;
 		case STOP_LIMIT:
 			if (parse_ms(optarg, &options->config.stop_limit_ns) < 0)
@@ -293,20 +306,49 @@ fail(const struct daemon *daemon, const char *what, int r)
 	return r;
 }
 
+static int
+read_policy(struct daemon *daemon, const char *dir)
+{
+	value_auto OSDictionary *policy = NULL;
+	const char *path = daemon->options.policy;
+	struct access *access = daemon->options.config.access;
+	char why[512];
+	int r;
+
+	if (!path && strcmp(dir, SYSTEM_REALM) == 0)
+		path = SYSTEM_POLICY;
+	r = path ? policy_read(path, &policy, why, sizeof why) : 0;
+	if (r == -ENOENT && !daemon->options.policy)
+		r = 0;
+	if (r == 0 && value_get(policy, "Access"))
+		r = access_read_policy(access, value_get(policy, "Access"), why, sizeof why);
+	if (r < 0) {
+		fprintf(stderr, "dextd: the policy %s %s\n", path, why);
+		return r;
+	}
+	if (access_is_for_others(access))
+		daemon->options.config.socket_mode = 0666;
+	return 0;
+}
+
 /* The lock is held as long as the process lives, whatever becomes of the file. */
 static int
 take_directory(struct daemon *daemon)
 {
 	const char *dir = daemon->options.dir;
 	char path[PATH_MAX + 16], number[24];
-	int len;
+	int len, r;
 
 	if (!dir)
 		dir = getenv("AMBIDEXT_REALM");
 	if (!dir || !*dir)
-		dir = "/run/ambidext";
+		dir = SYSTEM_REALM;
+	r = read_policy(daemon, dir);
+	if (r < 0)
+		return r;
 	(void)snprintf(daemon->dir, sizeof daemon->dir, "%s", dir);
-	if (mkdir(dir, daemon->options.config.open_to_all ? 0755 : 0700) < 0 && errno != EEXIST)
+	if (mkdir(dir, daemon->options.config.socket_mode == 0666 ? 0755 : 0700) < 0 &&
+	    errno != EEXIST)
 		return fail(daemon, "the realm's directory cannot be made", -errno);
 	if (!realpath(dir, daemon->dir))
 		return fail(daemon, "the realm's directory cannot be used", -errno);
@@ -641,6 +683,8 @@ main(int argc, char **argv)
 	daemon.options.ready_fd = -1;
 	daemon.options.level = ADXI_LOG_WARNING;
 	daemon.options.config = realm_config_default;
+	if (access_new(&daemon.options.config.access) < 0)
+		return 1;
 	r = parse(argc, argv, &daemon.options);
 	if (r)
 		return r == 1 ? 0 : 2;
@@ -663,5 +707,6 @@ main(int argc, char **argv)
 			(void)adxi_loop_run(daemon.loop);
 	}
 	tear_down(&daemon);
+	access_free(daemon.options.config.access);
 	return r < 0 ? 1 : 0;
 }

@@ -3,17 +3,17 @@
  * process has answered or died; who asked may be gone by then. */
 
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <Ambidext/ADXHost.h>
 #include <Ambidext/ADXRegistry.h>
 
 #include "base/rules.h"
-#include "dextd/plistfile.h"
+#include "dextd/access.h"
+#include "dextd/audit.h"
+#include "dextd/entitlements.h"
 #include "dextd/realm.h"
 
 #define LOG_TOPIC "dextd.open"
@@ -27,7 +27,9 @@ struct opening {
 	struct OSReply *reply;           /* owned */
 	struct adxi_endpoint client_end; /* owned: the client's end of the direct channel */
 	uint64_t client_id;
-	OSDictionary *info; /* owned reference */
+	OSDictionary *info;         /* owned reference */
+	OSDictionary *entitlements; /* owned reference: the client's */
+	uint32_t type;
 };
 
 static void
@@ -51,6 +53,9 @@ opening_end(struct opening *opening, IOReturn status)
 	} else if (client) {
 		service_terminate(client);
 	}
+	if (opening->connection)
+		audit(opening->connection, status, "open %s type %u", entry_text(service->entry),
+		      opening->type);
 	ADXRegistry_Open_Reply(opening->reply, status,
 			       status == kIOReturnSuccess ? opening->client_id : 0,
 			       (ADXEndpoint *)endpoint);
@@ -58,6 +63,7 @@ opening_end(struct opening *opening, IOReturn status)
 	adxi_list_remove(&opening->link);
 	adxi_endpoint_done(&opening->client_end);
 	value_unref(opening->info);
+	value_unref(opening->entitlements);
 	free(opening);
 	service_opening_done(service);
 	service_unref(service);
@@ -147,79 +153,17 @@ new_user_client_done(void *context, IOReturn status, uint64_t client_id)
 		opening_end(opening, status);
 		return;
 	}
+	if (opening->connection) {
+		status = entitlements_check_client(opening->connection, client->entry,
+						   opening->entitlements);
+		if (status != kIOReturnSuccess) {
+			opening_end(opening, status);
+			return;
+		}
+	}
 	value_set_cstr(client->entry->base, "IOUserClientCreator",
 		       creator(opening, text, sizeof text));
 	introduce(opening);
-}
-
-/* ---------------------------------------------------------------------------------------------
- * Access
- */
-
-#define DRIVERKIT "com.apple.developer.driverkit."
-#define DECLARED                                                                                   \
-	"IOUserClientEntitlementsDeclared" /* ours, among a client's entitlements: it has some */
-
-static bool
-is_id(void *context, const OSObject *value)
-{
-	const char *text = value_cstr(value), *id = context;
-
-	return text && !strcmp(text, id);
-}
-
-/* In strict mode what macOS asks for; before anything was made. Where neither side declares any
- * entitlements there is nothing to hold against the client: it is told and let in. */
-static bool
-entitlements_allow(const struct connection *connection, const struct service *service,
-		   const OSDictionary *entitlements)
-{
-	const struct bundle *bundle = service->server->bundle;
-	const char *id = entry_property_cstr(service->entry, "CFBundleIdentifier");
-	const OSDictionary *own = bundle ? bundle_entitlements(bundle) : NULL;
-
-	if (value_get(own, DRIVERKIT "allow-any-userclient-access"))
-		return true;
-	if (!own && !value_is_true(value_get(entitlements, DECLARED))) {
-		adxi_tell(ADXI_RULE_T62,
-			  "neither pid %d nor %s declares entitlements (PROGRAM.entitlements, "
-			  "Entitlements.plist in the bundle); it may open it",
-			  connection->pid, id ? id : entry_text(service->entry));
-		return true;
-	}
-	return id && value_each_member(value_get(entitlements, DRIVERKIT "userclient-access"),
-				       is_id, (void *)id);
-}
-
-static IOReturn
-check_access(const struct connection *connection, const struct service *service,
-	     const OSDictionary *entitlements)
-{
-	const char *wanted = entry_property_cstr(service->entry, "IOUserClientEntitlements");
-	const struct realm *realm = connection->realm;
-
-	if (!connection_is_owner(connection) && !realm->config.open_to_all) {
-		realm_log(connection->realm, service->server,
-			  "pid %d (user %u) may not open %s: only user %u and root may, unless "
-			  "dextd runs with --open-to everyone",
-			  connection->pid, connection->uid, entry_text(service->entry),
-			  (unsigned)geteuid());
-		return kIOReturnNotPermitted;
-	}
-	if (!realm->config.strict)
-		return kIOReturnSuccess;
-	if (!entitlements_allow(connection, service, entitlements)) {
-		adxi_tell(ADXI_RULE_T62, "pid %d has no " DRIVERKIT "userclient-access for %s",
-			  connection->pid,
-			  entry_property_cstr(service->entry, "CFBundleIdentifier"));
-		return kIOReturnNotPermitted;
-	}
-	if (wanted && !value_is_true(value_get(entitlements, wanted))) {
-		adxi_tell(ADXI_RULE_T62, "pid %d has no entitlement %s, which %s asks for",
-			  connection->pid, wanted, entry_text(service->entry));
-		return kIOReturnNotPrivileged;
-	}
-	return kIOReturnSuccess;
 }
 
 /* ---------------------------------------------------------------------------------------------
@@ -255,42 +199,6 @@ client_info(const struct connection *connection, const OSDictionary *info)
 	return value_unref(copy);
 }
 
-/* On macOS they are in the program's signature; here in a file beside it. +1, or NULL. */
-static OSDictionary *
-program_entitlements(int pid)
-{
-	OSDictionary *entitlements = NULL;
-	char link[32], path[PATH_MAX + 16], why[256];
-	ssize_t len;
-
-	(void)snprintf(link, sizeof link, "/proc/%d/exe", pid);
-	len = readlink(link, path, PATH_MAX - 1);
-	if (len <= 0)
-		return NULL;
-	strcpy(path + len, ".entitlements");
-	if (access(path, F_OK) == 0 && plistfile_read(path, &entitlements, why, sizeof why) < 0)
-		log_warning("%s %s", path, why);
-	return entitlements;
-}
-
-static OSDictionary *
-client_entitlements(const struct connection *connection, const OSDictionary *info)
-{
-	value_auto OSDictionary *given = program_entitlements(connection->pid);
-	const char *name = value_get_cstr(info, "procname");
-	OSDictionary *copy = given ? value_deep_copy(given) : value_dict_new();
-	char text[160];
-
-	if (given)
-		value_set_bool(copy, DECLARED, true);
-
-	(void)snprintf(text, sizeof text, "pid %d, %s", connection->pid, name ? name : "?");
-	if (value_set_cstr(copy, "IOUserClientCreator", text) &&
-	    (connection->uid != 0 || value_set_bool(copy, DRIVERKIT "administrator", true)))
-		return copy;
-	return value_unref(copy);
-}
-
 void
 open_begin(struct connection *connection, uint64_t entry_id, uint32_t type,
 	   const OSDictionary *info, struct OSReply *reply)
@@ -304,9 +212,11 @@ open_begin(struct connection *connection, uint64_t entry_id, uint32_t type,
 	status = find_service(connection, entry_id, &service);
 	if (status == kIOReturnSuccess && info && !value_is_storable(info, 4096))
 		status = kIOReturnBadArgument;
+	if (status == kIOReturnSuccess)
+		status = access_check(connection, service->entry);
 	if (status == kIOReturnSuccess) {
-		entitlements = client_entitlements(connection, info);
-		status = entitlements ? check_access(connection, service, entitlements)
+		entitlements = entitlements_of_client(connection, info);
+		status = entitlements ? entitlements_check_open(connection, service, entitlements)
 				      : kIOReturnNoMemory;
 	}
 	host = status == kIOReturnSuccess ? server_host(service->server) : NULL;
@@ -321,12 +231,17 @@ open_begin(struct connection *connection, uint64_t entry_id, uint32_t type,
 		status = opening ? kIOReturnSuccess : kIOReturnNoMemory;
 	}
 	if (status != kIOReturnSuccess) {
+		if (service)
+			audit(connection, status, "open %s type %u", entry_text(service->entry),
+			      type);
 		ADXRegistry_Open_Reply(reply, status, 0, NULL);
 		return;
 	}
 	opening->realm = connection->realm;
 	opening->connection = connection;
 	opening->service = service_ref(service);
+	opening->type = type;
+	opening->entitlements = value_ref(entitlements);
 	opening->reply = reply;
 	opening->client_end = ADXI_ENDPOINT_NONE;
 	service->n_openings++;

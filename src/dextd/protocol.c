@@ -11,6 +11,8 @@
 #include <Ambidext/ADXRegistry.h>
 
 #include "base/rules.h"
+#include "dextd/access.h"
+#include "dextd/audit.h"
 #include "dextd/realm.h"
 
 #define LOG_TOPIC "dextd.protocol"
@@ -59,10 +61,14 @@ protocol_registry_end(OSMetaClassBase *object)
 		(ret_connection) = (self)->ivars->connection;                                      \
 	} while (0)
 
-#define OWNER(connection)                                                                          \
+#define OWNER(connection, what)                                                                    \
 	do {                                                                                       \
-		if (!connection_is_owner(connection))                                              \
+		if (!connection_is_owner(connection)) {                                            \
+			audit((connection), kIOReturnNotPrivileged, "%s", (what));                 \
+			adxi_tell(ADXI_RULE_ACC003, "pid %d of user %u may not %s",                \
+				  (connection)->pid, (connection)->uid, (what));                   \
 			return kIOReturnNotPrivileged;                                             \
+		}                                                                                  \
 	} while (0)
 
 static IOReturn
@@ -106,8 +112,8 @@ find_entry(ADXRegistry *self, uint64_t id)
 	do {                                                                                       \
 		if (!(self)->ivars)                                                                \
 			return kIOReturnOffline;                                                   \
-		(ret_entry) = registry_find_readable(                                              \
-			(self)->ivars->connection->realm->registry, (id));                         \
+		(ret_entry) =                                                                      \
+			registry_find_readable((self)->ivars->connection->realm->registry, (id));  \
 		if (!(ret_entry))                                                                  \
 			return MACH_SEND_INVALID_DEST;                                             \
 	} while (0)
@@ -352,8 +358,9 @@ ADXRegistry_SetProperties_Impl(ADXRegistry *self, uint64_t entryID, OSDictionary
 	ENTRY(self, entryID, entry);
 	if (!value_is_storable(properties, PROPERTY_VALUES_MAX))
 		return kIOReturnBadArgument;
-	if (!connection_is_owner(self->ivars->connection) &&
-	    !self->ivars->connection->realm->config.open_to_all)
+	status = access_check(self->ivars->connection, entry);
+	audit(self->ivars->connection, status, "set properties of %s", entry_text(entry));
+	if (status != kIOReturnSuccess)
 		return kIOReturnNotPrivileged;
 	check.allowed = entry_property(entry, "IORegistryEntryAllowableSetProperties");
 	if (check.allowed && value_each(properties, is_refused, &check))
@@ -517,7 +524,7 @@ ADXRegistry_LoadBundle_Impl(ADXRegistry *self, OSString *path, OSString **bundle
 	int r;
 
 	CONNECTION(self, connection);
-	OWNER(connection);
+	OWNER(connection, "load a bundle");
 	if (!value_cstr(path))
 		return kIOReturnBadArgument;
 	*problems = value_array_new();
@@ -526,6 +533,7 @@ ADXRegistry_LoadBundle_Impl(ADXRegistry *self, OSString *path, OSString **bundle
 	r = realm_load(connection->realm, value_cstr(path), *problems, &id);
 	if (r == 0)
 		*bundleID = value_string_new(id);
+	audit(connection, from_errno(r), "load %s", value_cstr(path));
 	return r == -EINVAL ? kIOReturnSuccess : from_errno(r);
 }
 
@@ -536,13 +544,14 @@ ADXRegistry_UnloadBundle_Impl(ADXRegistry *self, OSString *bundleID)
 	struct bundle *bundle;
 
 	CONNECTION(self, connection);
-	OWNER(connection);
+	OWNER(connection, "unload a bundle");
 	bundle = value_cstr(bundleID)
 			 ? catalogue_find(connection->realm->catalogue, value_cstr(bundleID))
 			 : NULL;
 	if (!bundle)
 		return kIOReturnNotFound;
 	bundle_ref(bundle);
+	audit(connection, kIOReturnSuccess, "unload %s", bundle->id);
 	realm_unload(connection->realm, bundle);
 	wait_unload(connection->realm, bundle, OSReplyDefer());
 	bundle_unref(bundle);
@@ -555,8 +564,10 @@ ADXRegistry_Unquarantine_Impl(ADXRegistry *self, OSString *name, uint32_t *count
 	struct connection *connection;
 
 	CONNECTION(self, connection);
-	OWNER(connection);
+	OWNER(connection, "end a quarantine");
 	*count = provider_unquarantine(connection->realm, value_cstr(name));
+	audit(connection, kIOReturnSuccess, "end the quarantine of %s",
+	      value_cstr(name) ? value_cstr(name) : "all");
 	return kIOReturnSuccess;
 }
 
@@ -587,9 +598,10 @@ ADXRegistry_AttachDevice_Impl(ADXRegistry *self, OSString *what, uint64_t *entry
 	struct connection *connection;
 
 	CONNECTION(self, connection);
-	OWNER(connection);
+	OWNER(connection, "attach a device");
 	if (!value_cstr(what))
 		return kIOReturnBadArgument;
+	audit(connection, kIOReturnSuccess, "attach %s", value_cstr(what));
 	device_attach(connection->realm, what, OSReplyDefer());
 	return kIOReturnSuccess;
 }
@@ -600,9 +612,10 @@ ADXRegistry_DetachDevice_Impl(ADXRegistry *self, OSString *what, OSString **prob
 	struct connection *connection;
 
 	CONNECTION(self, connection);
-	OWNER(connection);
+	OWNER(connection, "detach a device");
 	if (!value_cstr(what))
 		return kIOReturnBadArgument;
+	audit(connection, kIOReturnSuccess, "detach %s", value_cstr(what));
 	device_detach(connection->realm, what, OSReplyDefer());
 	return kIOReturnSuccess;
 }
@@ -614,9 +627,20 @@ ADXRegistry_CopyLog_Impl(ADXRegistry *self, uint64_t after, OSString *filter, OS
 	struct connection *connection;
 
 	CONNECTION(self, connection);
-	OWNER(connection);
+	OWNER(connection, "read the log");
 	*lines = journal_copy(connection->realm->journal, after, value_cstr(filter), LOG_LINES_MAX,
 			      next);
+	return *lines ? kIOReturnSuccess : kIOReturnNoMemory;
+}
+
+kern_return_t
+ADXRegistry_CopyAudit_Impl(ADXRegistry *self, uint64_t after, OSArray **lines, uint64_t *next)
+{
+	struct connection *connection;
+
+	CONNECTION(self, connection);
+	OWNER(connection, "read the audit");
+	*lines = journal_copy(connection->realm->audit, after, NULL, LOG_LINES_MAX, next);
 	return *lines ? kIOReturnSuccess : kIOReturnNoMemory;
 }
 
@@ -646,6 +670,7 @@ ADXRegistry_Shutdown_Impl(ADXRegistry *self)
 	struct connection *connection;
 
 	CONNECTION(self, connection);
-	OWNER(connection);
+	OWNER(connection, "end the realm");
+	audit(connection, kIOReturnSuccess, "end the realm");
 	return from_errno(adxi_loop_post(connection->realm->loop, end_later, connection->realm));
 }

@@ -93,6 +93,8 @@ realm_new(const struct realm_config *config, struct adxi_loop *loop, struct real
 	adxi_list_init(&realm->unloads);
 	r = journal_new(JOURNAL_LINES, JOURNAL_BYTES, &realm->journal);
 	if (r == 0)
+		r = journal_new(JOURNAL_LINES, JOURNAL_BYTES, &realm->audit);
+	if (r == 0)
 		r = registry_new(&ops, realm, &realm->registry);
 	if (r == 0)
 		r = catalogue_new(&realm->catalogue);
@@ -132,6 +134,7 @@ realm_free(struct realm *realm)
 	registry_free(realm->registry);
 	catalogue_free(realm->catalogue);
 	journal_free(realm->journal);
+	journal_free(realm->audit);
 	free(realm);
 	return NULL;
 }

@@ -35,6 +35,7 @@
 struct realm;
 struct server;
 struct provider;
+struct access;
 
 /* ---------------------------------------------------------------------------------------------
  * realm.c
@@ -43,7 +44,7 @@ struct provider;
 struct realm_config {
 	const char *dir;      /* borrowed; absolute */
 	unsigned socket_mode; /* 0600 or 0666 */
-	bool open_to_all;     /* users other than ours may open services */
+	struct access *access; /* borrowed; NULL: owner and root only */
 	bool strict;
 	uint64_t checkin_ns;      /* a launched process checks in within this */
 	uint64_t stop_warning_ns; /* Stop runs this long: told */
@@ -62,6 +63,7 @@ struct realm {
 	struct registry *registry;   /* owned */
 	struct catalogue *catalogue; /* owned */
 	struct journal *journal;     /* owned */
+	struct journal *audit;       /* owned: who opened what */
 	uint64_t next_peer; /* connections, servers and openings share these numbers; 0 is none */
 	struct adxi_list connections;
 	struct adxi_list servers;
@@ -107,7 +109,10 @@ struct connection {
 	OSMetaClassBase *door;        /* owned reference: its ADXRegistry */
 	struct server *server;        /* borrowed: the hosted process behind it, or NULL */
 	int pid;
+	int pidfd; /* owned; -1: not known */
 	unsigned uid;
+	unsigned *groups; /* owned: all that its user is in */
+	size_t n_groups;
 	bool dead;
 	bool cut_off; /* closes at the end of the turn */
 	struct adxi_list notifications;
@@ -122,7 +127,9 @@ int connection_new(struct realm *realm, int socket, struct server *server,
 void connection_close(struct connection *connection);
 /** Whether more may be sent to it; a peer that does not read is cut off here (rule SRV006). */
 bool connection_may_send(struct connection *connection);
-/** May load bundles, attach devices, end the realm: our user or root. */
+/** The process that connected is still there, so that what /proc said of its number was about it. */
+bool connection_peer_lives(const struct connection *connection);
+/** May load bundles, attach devices, read the log, end the realm: our user or root, and no process that we host. */
 bool connection_is_owner(const struct connection *connection);
 struct connection *connection_find(struct realm *realm, uint64_t id);
 

@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/rules.h"
+#include "dextd/entitlements.h"
 #include "dextd/service_internal.h"
 
 /* Legal moves, one row a state. Everything else is a bug and aborts. */
@@ -134,6 +135,8 @@ service_start(struct entry *provider, struct personality *personality, struct re
 
 	if (!classes)
 		return -ENOMEM;
+	if (entitlements_check_driver(realm, provider, personality) != kIOReturnSuccess)
+		return -EACCES;
 	r = entry_new(realm->registry, classes, personality->user_class, NULL, personality->dict,
 		      &entry);
 	if (r < 0)

@@ -109,6 +109,16 @@ adx_copy_log(uint64_t after, CFStringRef server, CFArrayRef *lines, uint64_t *ne
 }
 
 kern_return_t
+adx_copy_audit(uint64_t after, CFArrayRef *lines, uint64_t *next)
+{
+	ADXRegistry *registry = iokit_registry();
+
+	if (!lines || !next)
+		return kIOReturnBadArgument;
+	return registry ? ADXRegistry_CopyAudit(registry, after, (OSArray **)lines, next) : kIOReturnNoDevice;
+}
+
+kern_return_t
 adx_realm_shutdown(void)
 {
 	ADXRegistry *registry = iokit_registry();
