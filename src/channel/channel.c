@@ -325,6 +325,7 @@ adxi_channel_get_stats(struct adxi_channel *ch, struct adxi_channel_stats *ret_s
 		.received = atomic_load(&ch->received),
 		.calls_pending = atomic_load(&ch->calls_pending),
 		.queued = atomic_load(&ch->n_queued),
+		.waiting = atomic_load(&ch->n_waiting),
 		.dropped = atomic_load(&ch->dropped),
 		.wakes_sent = atomic_load(&ch->wakes_sent),
 		.wakes_received = atomic_load(&ch->wakes_received),
@@ -332,5 +333,7 @@ adxi_channel_get_stats(struct adxi_channel *ch, struct adxi_channel_stats *ret_s
 	(void)pthread_mutex_lock(&ch->table.lock);
 	ret_stats->exported = ch->table.n_exports;
 	ret_stats->imported = ch->table.n_imports;
+	ret_stats->descriptors = ch->table.n_fds;
+	ret_stats->shared_bytes = ch->table.shared_bytes;
 	(void)pthread_mutex_unlock(&ch->table.lock);
 }

@@ -69,6 +69,8 @@ void adxi_endpoint_done(struct adxi_endpoint *endpoint);
  *  it, the client receives and checks seals, size and version. The socket becomes the channel's. Server: does not
  *  block. Client: waits at most @p timeout_ms. 0, -EPROTO (told), -ETIMEDOUT, -errno. @p socket is taken, also on failure. */
 int adxi_endpoint_serve(int socket, struct adxi_endpoint *ret_endpoint);
+/** The same, where the server has no room for this client (-EDQUOT there, told). Takes @p socket. */
+void adxi_endpoint_refuse(int socket);
 int adxi_endpoint_connect(int socket, int timeout_ms, struct adxi_endpoint *ret_endpoint);
 
 /* An endpoint as an object, so that it can be a parameter of a method: class ADXEndpoint (interfaces/Ambidext/ADXEndpoint.iig),
@@ -174,10 +176,17 @@ struct adxi_channel *adxi_channel_current(void);
  *  MACH_SEND_INVALID_DEST, or MACH_SEND_INVALID_RIGHT as an argument). hooks->no_senders is not told. */
 void adxi_channel_revoke(struct adxi_channel *channel, OS_OBJECT *object);
 
+/** Objects that the peer passes may keep at most @p n descriptors in this process (rule QUO009). Before the first message. */
+void adxi_channel_limit_descriptors(struct adxi_channel *channel, unsigned n);
+
 /* Counters, for tests, `dext list --json` and leak checks. */
 struct adxi_channel_stats {
-	uint64_t sent, received, calls_pending, queued, dropped, wakes_sent, wakes_received;
+	uint64_t sent, received, calls_pending, dropped, wakes_sent, wakes_received;
+	uint64_t queued;             /* messages that ever had to wait for room */
+	uint32_t waiting;            /* that do now */
 	uint32_t exported, imported; /* entries in the tables now */
+	uint32_t descriptors;        /* that objects of the peer keep here */
+	uint64_t shared_bytes;       /* of its memory that they may map */
 };
 void adxi_channel_get_stats(struct adxi_channel *channel, struct adxi_channel_stats *ret_stats);
 

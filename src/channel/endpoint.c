@@ -121,6 +121,15 @@ out:
 	return r;
 }
 
+void
+adxi_endpoint_refuse(int socket)
+{
+	const struct wire_welcome welcome = { .magic = WIRE_MAGIC, .version = WIRE_VERSION, .side = WIRE_NO_ROOM };
+
+	(void)packet_send(socket, &welcome, sizeof(welcome), NULL, 0);
+	(void)close(socket);
+}
+
 int
 adxi_endpoint_connect(int socket, int timeout_ms, struct adxi_endpoint *ret_endpoint)
 {
@@ -149,7 +158,10 @@ adxi_endpoint_connect(int socket, int timeout_ms, struct adxi_endpoint *ret_endp
 	if (n_fds > 2)
 		end.wake_send[end.n_send++] = fds[2];
 	end.side = 1;
-	if (r != sizeof(welcome) || n_fds != 3 || welcome.magic != WIRE_MAGIC || welcome.side != 1) {
+	if (r == sizeof(welcome) && n_fds == 0 && welcome.magic == WIRE_MAGIC && welcome.side == WIRE_NO_ROOM) {
+		adxi_tell(ADXI_RULE_QUO001, "the server refuses one more connection of this process or its user");
+		r = -EDQUOT;
+	} else if (r != sizeof(welcome) || n_fds != 3 || welcome.magic != WIRE_MAGIC || welcome.side != 1) {
 		adxi_tell(ADXI_RULE_CHN001, "the server at the other end of the socket sent %d bytes and %d "
 			  "descriptors that are not a channel's welcome", r, n_fds);
 		r = -EPROTO;

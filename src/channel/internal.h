@@ -34,6 +34,8 @@
 #define CHANNEL_INCOMING   (64u << 20) /* bytes of delivered requests that this process has not finished */
 #define CHANNEL_IMPORTS    (1u << 18)  /* objects of the peer that are known here */
 #define CHANNEL_EXPORTS    (1u << 20)
+#define CHANNEL_FDS        4096u       /* descriptors that objects of the peer keep here (QUO009) */
+#define CHANNEL_SHARED     (64ull << 30) /* bytes of memory that they may map (QUO010) */
 #define CHANNEL_DEPTH      32u         /* deliveries inside calls inside deliveries, a thread */
 
 enum channel_state { CHANNEL_OPEN, CHANNEL_DEAD };
@@ -98,6 +100,8 @@ struct import {
 	struct wire_ref ref;
 	OS_OBJECT *object;               /* proxies: weak; accepted: owned, NULL when it could not be built */
 	uint64_t received;               /* rights to give back */
+	uint64_t shared_bytes;           /* accepted: charged to the table, as is n_fds */
+	uint32_t n_fds;
 	bool accepted, linked;
 	struct import *next;             /* by index */
 	struct import *next_watched;     /* by object, in the process's table */
@@ -113,6 +117,8 @@ struct table {
 	uint32_t by_object_size;
 	struct import **by_index;  /* owned; power of two */
 	uint32_t by_index_size, n_imports;
+	uint32_t n_fds, max_fds;   /* of accepted imports */
+	uint64_t shared_bytes;
 };
 
 struct queued; /* a message that waits for room */
@@ -177,6 +183,7 @@ struct adxi_channel {
 	_Atomic bool told_drop, told_refused;
 	_Atomic uint64_t sent, received, calls_pending, dropped, wakes_sent, wakes_received;
 	_Atomic uint64_t n_queued;
+	_Atomic uint32_t n_waiting;
 	_Atomic uint64_t requests; /* received that want a reply */
 };
 
@@ -287,7 +294,10 @@ int table_known(struct adxi_channel *channel, struct wire_ref ref, bool accepted
 int table_import(struct adxi_channel *channel, struct wire_ref ref, const struct OSMetaClass *meta, bool counted,
 		 OS_OBJECT **ret_object);
 /** Remember a native object that was built for a reference; @p object NULL: it could not be. [role] */
-int table_import_accepted(struct adxi_channel *channel, struct wire_ref ref, OS_OBJECT *object);
+int table_import_accepted(struct adxi_channel *channel, struct wire_ref ref, OS_OBJECT *object, unsigned n_fds,
+			  uint64_t shared_bytes);
+/** Whether the peer's objects may keep so much more here. False: told. */
+bool table_has_room(struct adxi_channel *channel, unsigned n_fds, uint64_t shared_bytes);
 /** Reference of @p object if it came from this channel's peer. */
 bool table_is_yours(struct adxi_channel *channel, OS_OBJECT *object, struct wire_ref *ret_ref);
 /** Proxy of the door if there is a live one of class @p meta, +1. */

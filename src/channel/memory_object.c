@@ -401,6 +401,7 @@ memory_accept(struct OSGrant *grant, OS_OBJECT **ret)
 
 	if (r < 0)
 		return r;
+	grant->shared_bytes = adxi_memory_capacity(memory);
 	*ret = (OS_OBJECT *)adxi_memory_object(memory);
 	return *ret ? 0 : -ENOMEM;
 }

@@ -91,7 +91,7 @@ decode_known(struct decoding *at, OS_OBJECT **ret, IOReturn *reterr_status)
 }
 
 static int
-grant_accept(struct decoding *at, OS_OBJECT **ret)
+grant_accept(struct decoding *at, OS_OBJECT **ret, unsigned *ret_n_fds, uint64_t *ret_shared)
 {
 	const struct OSMetaClass *meta = OSMetaClassWithName(at->name);
 	const struct OSClassHooks *hooks = meta ? objects_hooks(meta) : NULL;
@@ -103,6 +103,8 @@ grant_accept(struct decoding *at, OS_OBJECT **ret)
 			  at->channel->name, at->name);
 		return -ENOENT;
 	}
+	if (!table_has_room(at->channel, at->slot.n_fds, 0))
+		return -EDQUOT;
 	grant.n_bytes = at->slot.extra_size;
 	grant.n_fds = at->slot.n_fds;
 	memcpy(grant.bytes, at->extra, at->slot.extra_size);
@@ -114,6 +116,12 @@ grant_accept(struct decoding *at, OS_OBJECT **ret)
 	if (r < 0)
 		adxi_tell(ADXI_RULE_CHN006, "%s passed an object of class %s that cannot be built from what came "
 			  "with it (%s)", at->channel->name, at->name, strerror(-r));
+	if (r == 0 && !table_has_room(at->channel, 0, grant.shared_bytes)) {
+		OSRelease(*ret);
+		return -EDQUOT;
+	}
+	*ret_n_fds = at->slot.n_fds;
+	*ret_shared = grant.shared_bytes;
 	return r;
 }
 
@@ -121,6 +129,8 @@ static int
 decode_grant(struct decoding *at, OS_OBJECT **ret, IOReturn *reterr_status)
 {
 	OS_OBJECT *object = NULL;
+	uint64_t shared = 0;
+	unsigned n_fds = 0;
 	int r;
 
 	if (at->slot.extra_size > OS_GRANT_MAX_BYTES || at->slot.n_fds > OS_GRANT_MAX_FDS)
@@ -128,9 +138,12 @@ decode_grant(struct decoding *at, OS_OBJECT **ret, IOReturn *reterr_status)
 	/* Sent twice when two threads send it for the first time. */
 	r = table_known(at->channel, at->slot.ref, true, ret);
 	if (r == -ENOENT) {
-		if (grant_accept(at, &object) < 0)
+		if (grant_accept(at, &object, &n_fds, &shared) < 0) {
 			object = NULL;
-		r = table_import_accepted(at->channel, at->slot.ref, object);
+			n_fds = 0;
+			shared = 0;
+		}
+		r = table_import_accepted(at->channel, at->slot.ref, object, n_fds, shared);
 		if (r < 0)
 			OSRelease(object);
 		else if (!object)

@@ -315,6 +315,7 @@ queued_free(struct adxi_channel *ch, struct queued *queued)
 {
 	adxi_list_remove(&queued->link);
 	atomic_fetch_sub(&ch->queued_bytes, queued->size);
+	atomic_fetch_sub_explicit(&ch->n_waiting, 1, memory_order_relaxed);
 	for (unsigned i = 0; i < queued->n_fds; i++)
 		(void)close(queued->fds[i]);
 	free(queued);
@@ -424,6 +425,7 @@ enqueue_locked(struct adxi_channel *ch, const struct outgoing *out)
 	adxi_list_append(&ch->queue, &queued->link);
 	atomic_fetch_add(&ch->queued_bytes, size);
 	atomic_fetch_add_explicit(&ch->n_queued, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&ch->n_waiting, 1, memory_order_relaxed);
 	return 0;
 }
 

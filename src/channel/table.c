@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "base/cleanup.h"
+#include "base/rules.h"
 
 /* ---------------------------------------------------------------------------------------------
  * Storage
@@ -13,7 +15,12 @@
 int
 table_init(struct table *table)
 {
+	struct rlimit limit;
+
 	(void)pthread_mutex_init(&table->lock, NULL);
+	table->max_fds = CHANNEL_FDS;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur / 2 < table->max_fds)
+		table->max_fds = (uint32_t)(limit.rlim_cur / 2);
 	table->capacity = 16;
 	table->by_object_size = 16;
 	table->by_index_size = 16;
@@ -416,6 +423,8 @@ static void
 import_unlink(struct table *table, struct import *import)
 {
 	*by_index_find(table, import->ref.index) = import->next;
+	table->n_fds -= import->n_fds;
+	table->shared_bytes -= import->shared_bytes;
 	import->next = NULL;
 	import->linked = false;
 	table->n_imports--;
@@ -460,6 +469,8 @@ import_link(struct table *table, struct import *import)
 	head = &table->by_index[import->ref.index & (table->by_index_size - 1)];
 	import->next = *head;
 	*head = import;
+	table->n_fds += import->n_fds;
+	table->shared_bytes += import->shared_bytes;
 	import->linked = true;
 	table->n_imports++;
 }
@@ -559,8 +570,40 @@ table_import(struct adxi_channel *ch, struct wire_ref ref, const struct OSMetaCl
 	return 0;
 }
 
+bool
+table_has_room(struct adxi_channel *ch, unsigned n_fds, uint64_t shared_bytes)
+{
+	struct table *table = &ch->table;
+	uint64_t used;
+	uint32_t used_fds;
+
+	(void)pthread_mutex_lock(&table->lock);
+	used_fds = table->n_fds;
+	used = table->shared_bytes;
+	(void)pthread_mutex_unlock(&table->lock);
+	if (n_fds > 0 && used_fds + n_fds > table->max_fds) {
+		adxi_tell(ADXI_RULE_QUO009, "objects of %s keep %u descriptors here, and the next has %u", ch->name, used_fds,
+			  n_fds);
+		return false;
+	}
+	if (shared_bytes > CHANNEL_SHARED - used) {
+		adxi_tell(ADXI_RULE_QUO010, "%s shares %llu bytes of memory here, and the next object has %llu", ch->name,
+			  (unsigned long long)used, (unsigned long long)shared_bytes);
+		return false;
+	}
+	return true;
+}
+
+void
+adxi_channel_limit_descriptors(struct adxi_channel *ch, unsigned n)
+{
+	(void)pthread_mutex_lock(&ch->table.lock);
+	ch->table.max_fds = n;
+	(void)pthread_mutex_unlock(&ch->table.lock);
+}
+
 int
-table_import_accepted(struct adxi_channel *ch, struct wire_ref ref, OS_OBJECT *object)
+table_import_accepted(struct adxi_channel *ch, struct wire_ref ref, OS_OBJECT *object, unsigned n_fds, uint64_t shared_bytes)
 {
 	struct table *table = &ch->table;
 	struct import *import = import_new(ch, ref);
@@ -571,6 +614,8 @@ table_import_accepted(struct adxi_channel *ch, struct wire_ref ref, OS_OBJECT *o
 		return -ENOMEM;
 	import->accepted = true;
 	import->object = object;
+	import->n_fds = n_fds;
+	import->shared_bytes = shared_bytes;
 	if (object) {
 		if (held_accept(import) < 0) {
 			free(import);

@@ -114,6 +114,7 @@ struct wire_welcome {
 	uint32_t version;
 	uint32_t side; /* the client's */
 };
+#define WIRE_NO_ROOM UINT32_MAX /* side of a welcome without descriptors: the server's quota is used up */
 
 #define WIRE_MAX_NAME 128u /* bytes of a class name */
 #define WIRE_MAX_FDS  128u /* a message */

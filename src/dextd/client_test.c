@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What clients get from dextd: lookups, openings, notifications, refusals. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "base/rules.h"
 #include "dextd/realm_test.h"
 
 static void
@@ -418,6 +420,43 @@ test_deaf_observer(void **state)
 	assert_int_equal(lookup(test, "Drv", NULL), 1);
 }
 
+/* One that lags, but reads: what once waited for it is not held against it. */
+static void
+test_slow_observer(void **state)
+{
+	struct test *test = *state, slow = { 0 };
+	struct adxi_channel_stats stats;
+	uint64_t id = 0;
+	unsigned i, j;
+
+	write_bundle(test, "Drv", "com.acme.Drv", "c", ON_RESOURCES REGISTERS);
+	load(test, "Drv");
+	quiet(test);
+	assert_int_equal(lookup(test, "Drv", &id), 1);
+	strcpy(slow.dir, test->dir);
+	connect_client(&slow);
+	for (i = 0; i < 200; i++) {
+		char type[128] = "IOGeneralInterest";
+
+		assert_int_equal(
+			ADXRegistry_AddInterest(slow.registry, id, type, slow.observer, i + 1),
+			kIOReturnSuccess);
+	}
+	for (i = 0; i < 10; i++) {
+		for (j = 0; j < 3; j++)
+			assert_int_equal(tell_driver(test, id, "message", 0xe0000130),
+					 kIOReturnSuccess);
+		/* An answered call: everything before it was taken. */
+		assert_int_equal(ADXRegistry_GetBusyState(slow.registry, id, &(uint32_t){ 0 }),
+				 kIOReturnSuccess);
+	}
+	adxi_channel_get_stats(slow.channel, &stats);
+	print_message("the slow one took %llu messages\n", (unsigned long long)stats.received);
+	assert_true(stats.received > 10 * 3 * 200);
+	assert_false(log_has(test, "SRV006", "messages unread"));
+	disconnect_client(&slow);
+}
+
 static void
 test_too_many_notifications(void **state)
 {
@@ -435,6 +474,63 @@ test_too_many_notifications(void **state)
 	}
 	assert_int_equal(status, kIOReturnNoResources);
 	assert_int_equal(i, 1025);
+	assert_true(log_has(test, "QUO002", "more than 1024 notifications"));
+	assert_int_equal(ADXRegistry_RemoveNotification(test->registry, 7), kIOReturnSuccess);
+	assert_int_equal(notify(test, "IOServicePublish", "x", 7), 0);
+}
+
+/* The 65th is refused in words that reach the process, and one that goes makes room. */
+static void
+test_too_many_connections(void **state)
+{
+	struct test *test = *state, more[64] = { 0 };
+	struct adxi_endpoint endpoint = ADXI_ENDPOINT_NONE;
+	unsigned i;
+
+	for (i = 0; i < 63; i++) {
+		strcpy(more[i].dir, test->dir);
+		connect_client(&more[i]);
+	}
+	assert_int_equal(adxi_endpoint_connect(connect_socket(test), 10000, &endpoint), -EDQUOT);
+	assert_non_null(strstr(adxi_told_last(), "QUO001"));
+	assert_true(log_has(test, "QUO001", "more than 64 connections"));
+	disconnect_client(&more[0]);
+	/* dextd hears of its end in a turn of its own. */
+	while (adxi_endpoint_connect(connect_socket(test), 10000, &endpoint) == -EDQUOT)
+		assert_int_equal(lookup(test, "IOResources", NULL), 1);
+	adxi_endpoint_done(&endpoint);
+	for (i = 1; i < 63; i++)
+		disconnect_client(&more[i]);
+}
+
+/* Who waits and goes leaves no wait behind. */
+static void
+wait_forever_done(void *context, IOReturn status)
+{
+}
+
+static void
+test_too_many_waits(void **state)
+{
+	struct test *test = *state, waiter = { 0 };
+	unsigned round, i;
+	uint64_t id = 0;
+
+	write_bundle(test, "Drv", "com.acme.Drv", "c", ON_RESOURCES HOW("FakeStart", "hang"));
+	load(test, "Drv");
+	assert_int_equal(lookup(test, "IOUserResources", &id), 1);
+	strcpy(waiter.dir, test->dir);
+	for (round = 0; round < 3; round++) {
+		connect_client(&waiter);
+		for (i = 0; i < 256; i++)
+			assert_int_equal(ADXRegistry_WaitQuiet_Async(waiter.registry, id, 0,
+								     wait_forever_done, NULL),
+					 kIOReturnSuccess);
+		assert_int_equal(ADXRegistry_WaitQuiet(waiter.registry, id, 0),
+				 kIOReturnNoResources);
+		disconnect_client(&waiter);
+	}
+	assert_true(log_has(test, "QUO004", "more than 256 waits"));
 }
 
 int
@@ -452,6 +548,9 @@ main(int argc, char **argv)
 		TEST_ALONE(test_audit),
 		cmocka_unit_test_setup_teardown(test_other_users, set_up_for_others, tear_down),
 		TEST_ALONE(test_deaf_observer),
+		TEST_ALONE(test_slow_observer),
+		TEST_ALONE(test_too_many_connections),
+		TEST_ALONE(test_too_many_waits),
 		TEST_ALONE(test_too_many_notifications),
 	};
 

@@ -15,9 +15,59 @@
 #define LOG_TOPIC "dextd.connection"
 #include "base/log.h"
 
-/* Messages that may wait for a peer; beyond it the peer is cut off, since sending would block some
- * time. */
-#define QUEUED_MAX 512u
+/* ---------------------------------------------------------------------------------------------
+ * Quotas
+ */
+
+/* A hosted process has one connection, which dextd made. */
+static int
+connection_charge(struct connection *connection, const struct ucred *peer)
+{
+	struct quotas *quotas = connection->realm->quotas;
+	char who[32];
+	int r;
+
+	if (connection->server) {
+		connection->account = quota_account(quotas, QUOTA_OF_SERVER, connection->server->id);
+		return connection->account ? 0 : -ENOMEM;
+	}
+	/* A process of a pid namespace that is not ours has no number here: it is its user's alone. */
+	connection->account = quota_account(quotas, QUOTA_OF_CLIENT,
+					    peer->pid > 0 ? (uint64_t)peer->pid : connection->id << 32);
+	connection->user = quota_account(quotas, QUOTA_OF_USER, peer->uid);
+	if (!connection->account || !connection->user)
+		return -ENOMEM;
+	(void)snprintf(who, sizeof who, "pid %d", (int)peer->pid);
+	r = quota_take(connection->account, QUOTA_CONNECTIONS, 1, who);
+	if (r == 0) {
+		r = quota_take(connection->user, QUOTA_USER_CONNECTIONS, 1, who);
+		if (r < 0)
+			quota_give(connection->account, QUOTA_CONNECTIONS, 1);
+	}
+	return r;
+}
+
+/* The accounts alone: what was taken is given back by connection_discharge(). */
+static void
+connection_end_accounts(struct connection *connection)
+{
+	connection->account = quota_account_unref(connection->account);
+	connection->user = quota_account_unref(connection->user);
+}
+
+static void
+connection_discharge(struct connection *connection)
+{
+	if (connection->user) {
+		quota_give(connection->account, QUOTA_CONNECTIONS, 1);
+		quota_give(connection->user, QUOTA_USER_CONNECTIONS, 1);
+	}
+	connection_end_accounts(connection);
+}
+
+/* ---------------------------------------------------------------------------------------------
+ * Life
+ */
 
 static void
 connection_free(void *userdata)
@@ -32,6 +82,7 @@ connection_free(void *userdata)
 	if (connection->pidfd >= 0)
 		(void)close(connection->pidfd);
 	free(connection->groups);
+	connection_discharge(connection);
 	free(connection);
 }
 
@@ -48,9 +99,9 @@ connection_gone(struct connection *connection)
 	adxi_list_remove(&connection->link);
 	notify_remove_all(connection);
 	open_forget(connection);
+	wait_forget(connection);
 	while ((client = ADXI_LIST_FIRST(&connection->clients, struct service, opener_link))) {
-		adxi_list_remove(&client->opener_link);
-		client->opener = NULL;
+		open_left(client);
 		service_terminate(client);
 	}
 	if (connection->server) {
@@ -113,22 +164,34 @@ connection_new(struct realm *realm, int socket, struct server *server,
 {
 	struct adxi_endpoint endpoint = ADXI_ENDPOINT_NONE;
 	struct connection *connection = calloc(1, sizeof *connection);
+	struct ucred peer = { 0 };
+	socklen_t size = sizeof peer;
 	char name[64];
 	int r = connection ? read_groups(connection, socket) : -ENOMEM;
 
 	if (connection)
 		connection->pidfd = -1;
-	if (r < 0)
-		(void)close(socket);
-	else
-		r = adxi_endpoint_serve(socket, &endpoint);
 	if (r < 0) {
+		(void)close(socket);
 		connection_free(connection);
 		return r;
 	}
 	connection->realm = realm;
 	connection->server = server;
 	connection->id = realm->next_peer++;
+	(void)getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size);
+	r = connection_charge(connection, &peer);
+	if (r < 0) {
+		adxi_endpoint_refuse(socket);
+		connection_end_accounts(connection);
+		connection_free(connection);
+		return r;
+	}
+	r = adxi_endpoint_serve(socket, &endpoint);
+	if (r < 0) {
+		connection_free(connection);
+		return r;
+	}
 	adxi_list_init(&connection->notifications);
 	adxi_list_init(&connection->clients);
 	(void)snprintf(name, sizeof name, "%s %llu", server ? server->name : "client",
@@ -138,6 +201,7 @@ connection_new(struct realm *realm, int socket, struct server *server,
 		connection_free(connection);
 		return r;
 	}
+	adxi_channel_limit_descriptors(connection->channel, QUOTA_DESCRIPTORS);
 	adxi_channel_peer(connection->channel, &connection->pid, &connection->uid);
 	if (server) {
 		/* The socket pair was made here: its other end is the child's. */
@@ -191,15 +255,28 @@ connection_may_send(struct connection *connection)
 	if (connection->dead || connection->cut_off || adxi_channel_is_dead(connection->channel))
 		return false;
 	adxi_channel_get_stats(connection->channel, &stats);
-	if (stats.queued < QUEUED_MAX)
+	if (stats.waiting < QUOTA_QUEUED)
 		return true;
 	adxi_tell(ADXI_RULE_SRV006, "pid %d has left %llu messages unread", connection->pid,
-		  (unsigned long long)stats.queued);
+		  (unsigned long long)stats.waiting);
 	/* Callers walk lists that closing would change. */
 	connection->cut_off = true;
 	if (adxi_loop_post(connection->realm->loop, close_later, connection) < 0)
 		connection->cut_off = false;
 	return false;
+}
+
+const char *
+connection_who(const struct connection *connection)
+{
+	static char text[96];
+
+	if (connection->server)
+		(void)snprintf(text, sizeof text, "process %d of %.64s", connection->pid,
+			       connection->server->name);
+	else
+		(void)snprintf(text, sizeof text, "pid %d", connection->pid);
+	return text;
 }
 
 bool

@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/ledger.h"
+#include "base/logline.h"
 #include "dextd/launch.h"
 #include "dextd/realm.h"
 
@@ -143,7 +144,10 @@ output_line(void *userdata, const char *line)
 {
 	struct server *server = userdata;
 
-	journal_add_line(server->realm->journal, (int)server->pid, server->name, line);
+	char rule[ADXI_LOGLINE_RULE_MAX + 1];
+	const char *text = adxi_logline_parse(line, rule);
+
+	realm_peer_log(server->realm, server->account, (int)server->pid, server->name, rule, text);
 }
 
 static void

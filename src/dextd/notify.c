@@ -136,7 +136,7 @@ static void
 notification_free(struct connection *connection, struct notification *notification)
 {
 	adxi_list_remove(&notification->link);
-	connection->n_notifications--;
+	quota_give(connection->account, QUOTA_NOTIFICATIONS, 1);
 	value_unref(notification->observer);
 	value_unref(notification->matching);
 	free(notification);
@@ -158,23 +158,23 @@ add(struct connection *connection, OSMetaClassBase *observer, uint64_t token,
     struct notification **ret_notification)
 {
 	struct notification *notification;
+	int r;
 
 	if (!observer)
 		return -EINVAL;
 	if (find(connection, token))
 		return -EEXIST;
-	if (connection->n_notifications >= NOTIFY_MAX) {
-		adxi_tell(ADXI_RULE_SRV005, "pid %d asks for more than %u notifications",
-			  connection->pid, NOTIFY_MAX);
-		return -EDQUOT;
-	}
+	r = quota_take(connection->account, QUOTA_NOTIFICATIONS, 1, connection_who(connection));
+	if (r < 0)
+		return r;
 	notification = calloc(1, sizeof *notification);
-	if (!notification)
+	if (!notification) {
+		quota_give(connection->account, QUOTA_NOTIFICATIONS, 1);
 		return -ENOMEM;
+	}
 	notification->token = token;
 	notification->observer = value_ref(observer);
 	adxi_list_append(&connection->notifications, &notification->link);
-	connection->n_notifications++;
 	*ret_notification = notification;
 	return 0;
 }

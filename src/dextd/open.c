@@ -23,6 +23,7 @@ struct opening {
 	struct adxi_list link;           /* in realm->openings */
 	struct realm *realm;             /* borrowed */
 	struct connection *connection;   /* borrowed; NULL: gone */
+	struct quota_account *account;   /* owned reference: of who asked */
 	struct service *service;         /* owned reference: what is opened */
 	struct OSReply *reply;           /* owned */
 	struct adxi_endpoint client_end; /* owned: the client's end of the direct channel */
@@ -47,6 +48,9 @@ opening_end(struct opening *opening, IOReturn status)
 		if (!endpoint)
 			status = kIOReturnNoMemory;
 	}
+	if (status == kIOReturnSuccess && opening->connection &&
+	    quota_take(opening->account, QUOTA_USER_CLIENTS, 1, connection_who(opening->connection)) < 0)
+		status = kIOReturnNoResources;
 	if (status == kIOReturnSuccess && opening->connection) {
 		client->opener = opening->connection;
 		adxi_list_append(&opening->connection->clients, &client->opener_link);
@@ -64,6 +68,8 @@ opening_end(struct opening *opening, IOReturn status)
 	adxi_endpoint_done(&opening->client_end);
 	value_unref(opening->info);
 	value_unref(opening->entitlements);
+	quota_give(opening->account, QUOTA_OPENINGS, 1);
+	quota_account_unref(opening->account);
 	free(opening);
 	service_opening_done(service);
 	service_unref(service);
@@ -199,6 +205,26 @@ client_info(const struct connection *connection, const OSDictionary *info)
 	return value_unref(copy);
 }
 
+/* The quota was taken; it is the opening's, or given back. */
+static IOReturn
+opening_new(struct connection *connection, const OSDictionary *info, struct opening **ret_opening)
+{
+	struct opening *opening = calloc(1, sizeof *opening);
+
+	if (!opening || !(opening->info = client_info(connection, info))) {
+		quota_give(connection->account, QUOTA_OPENINGS, 1);
+		free(opening);
+		return kIOReturnNoMemory;
+	}
+	opening->realm = connection->realm;
+	opening->connection = connection;
+	/* The process may be gone before the driver answers: its account is held. */
+	opening->account = quota_account_ref(connection->account);
+	opening->client_end = ADXI_ENDPOINT_NONE;
+	*ret_opening = opening;
+	return kIOReturnSuccess;
+}
+
 void
 open_begin(struct connection *connection, uint64_t entry_id, uint32_t type,
 	   const OSDictionary *info, struct OSReply *reply)
@@ -222,14 +248,11 @@ open_begin(struct connection *connection, uint64_t entry_id, uint32_t type,
 	host = status == kIOReturnSuccess ? server_host(service->server) : NULL;
 	if (status == kIOReturnSuccess && !host)
 		status = kIOReturnOffline; /* its process is on the way out */
-	if (status == kIOReturnSuccess) {
-		opening = calloc(1, sizeof *opening);
-		if (opening && !(opening->info = client_info(connection, info))) {
-			free(opening);
-			opening = NULL;
-		}
-		status = opening ? kIOReturnSuccess : kIOReturnNoMemory;
-	}
+	if (status == kIOReturnSuccess &&
+	    quota_take(connection->account, QUOTA_OPENINGS, 1, connection_who(connection)) < 0)
+		status = kIOReturnNoResources;
+	else if (status == kIOReturnSuccess)
+		status = opening_new(connection, info, &opening);
 	if (status != kIOReturnSuccess) {
 		if (service)
 			audit(connection, status, "open %s type %u", entry_text(service->entry),
@@ -237,19 +260,26 @@ open_begin(struct connection *connection, uint64_t entry_id, uint32_t type,
 		ADXRegistry_Open_Reply(reply, status, 0, NULL);
 		return;
 	}
-	opening->realm = connection->realm;
-	opening->connection = connection;
 	opening->service = service_ref(service);
 	opening->type = type;
 	opening->entitlements = value_ref(entitlements);
 	opening->reply = reply;
-	opening->client_end = ADXI_ENDPOINT_NONE;
 	service->n_openings++;
 	adxi_list_append(&connection->realm->openings, &opening->link);
 	status = ADXHost_NewUserClient_Async(host, entry_id, type, entitlements,
 					     new_user_client_done, opening);
 	if (status != kIOReturnSuccess)
 		opening_end(opening, status);
+}
+
+void
+open_left(struct service *client)
+{
+	if (!client->opener)
+		return;
+	quota_give(client->opener->account, QUOTA_USER_CLIENTS, 1);
+	adxi_list_remove(&client->opener_link);
+	client->opener = NULL;
 }
 
 void

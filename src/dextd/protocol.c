@@ -452,8 +452,7 @@ ADXRegistry_Close_Impl(ADXRegistry *self, uint64_t clientID)
 		return kIOReturnBadArgument;
 	if (client->opener != connection)
 		return client->opener ? kIOReturnNotPermitted : kIOReturnSuccess;
-	adxi_list_remove(&client->opener_link);
-	client->opener = NULL;
+	open_left(client);
 	service_terminate(client);
 	return kIOReturnSuccess;
 }
@@ -653,9 +652,9 @@ ADXRegistry_Log_Impl(ADXRegistry *self, OSString *rule, OSString *text)
 	if (!connection || !value_cstr(text))
 		return;
 	(void)snprintf(name, sizeof name, "pid %d", connection->pid);
-	journal_add(connection->realm->journal, connection->pid,
-		    connection->server ? connection->server->name : name, value_cstr(rule),
-		    value_cstr(text));
+	realm_peer_log(connection->realm, connection->account, connection->pid,
+		       connection->server ? connection->server->name : name, value_cstr(rule),
+		       value_cstr(text));
 }
 
 static void

@@ -4,15 +4,17 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <Ambidext/ADXServer.h>
 
+#include "base/clock.h"
 #include "base/rules.h"
 #include "dextd/realm.h"
 
-#define SERVER_ENTRIES_MAX  4096u
+#define ENTRY_PROPERTIES_MAX 4096u
 #define PROPERTY_VALUES_MAX 65536u
 #define OPENERS_MAX         64u
 
@@ -95,6 +97,42 @@ too_much(struct server *server, const char *what)
 	return kIOReturnNoResources;
 }
 
+static const char *
+server_who(const struct server *server)
+{
+	static char text[96];
+
+	(void)snprintf(text, sizeof text, "process %d of %.64s", (int)server->pid, server->name);
+	return text;
+}
+
+/* Room for one more service with those properties. */
+static IOReturn
+charge(struct server *server, uint64_t bytes)
+{
+	if (quota_take(server->account, QUOTA_SERVICES, 1, server_who(server)) < 0)
+		return kIOReturnNoResources;
+	if (quota_take(server->account, QUOTA_PROPERTIES, bytes, server_who(server)) == 0)
+		return kIOReturnSuccess;
+	quota_give(server->account, QUOTA_SERVICES, 1);
+	return kIOReturnNoResources;
+}
+
+/* What its driver set weighs otherwise now. */
+static bool
+recharge(struct service *service, uint64_t before, uint64_t bytes)
+{
+	struct quota_account *account = service->server->account;
+
+	if (bytes > before &&
+	    quota_take(account, QUOTA_PROPERTIES, bytes - before, server_who(service->server)) < 0)
+		return false;
+	if (bytes < before)
+		quota_give(account, QUOTA_PROPERTIES, before - bytes);
+	service->property_bytes += bytes - before;
+	return true;
+}
+
 kern_return_t
 ADXServer_Publish_Impl(ADXServer *self, uint64_t providerID, OSArray *classes, OSString *userClass,
 		       OSString *name, OSString *location, OSDictionary *properties,
@@ -106,6 +144,7 @@ ADXServer_Publish_Impl(ADXServer *self, uint64_t providerID, OSArray *classes, O
 	struct server *server;
 	const char *class_name;
 	IOReturn status;
+	uint64_t bytes;
 	int r;
 
 	if (!self->ivars)
@@ -114,11 +153,13 @@ ADXServer_Publish_Impl(ADXServer *self, uint64_t providerID, OSArray *classes, O
 	status = find_parent(self, providerID, &parent);
 	if (status != kIOReturnSuccess)
 		return status;
-	if (server->n_services >= SERVER_ENTRIES_MAX)
-		return too_much(server, "it has 4096 entries");
 	if (properties && !value_is_storable(properties, PROPERTY_VALUES_MAX))
 		return too_much(server,
 				"an entry's properties are too many or of no property type");
+	bytes = quota_weigh(properties) + quota_weigh(classes);
+	status = charge(server, bytes);
+	if (status != kIOReturnSuccess)
+		return status;
 	/* Of what Create() makes, the classes of the system's side follow from IOClass where it is
 	 * known here. */
 	class_name = userClass ? value_get_cstr(properties, "IOClass") : NULL;
@@ -126,8 +167,13 @@ ADXServer_Publish_Impl(ADXServer *self, uint64_t providerID, OSArray *classes, O
 							      : value_ref(classes);
 	r = service_publish(server, parent, names, value_cstr(userClass), value_cstr(name),
 			    value_cstr(location), properties, &service);
-	if (r < 0)
+	if (r < 0) {
+		quota_give(server->account, QUOTA_SERVICES, 1);
+		quota_give(server->account, QUOTA_PROPERTIES, bytes);
 		return r == -ENOMEM ? kIOReturnNoMemory : kIOReturnBadArgument;
+	}
+	service->charged = true;
+	service->property_bytes = bytes;
 	*entryID = service->entry->id;
 	return kIOReturnSuccess;
 }
@@ -160,15 +206,24 @@ ADXServer_SetName_Impl(ADXServer *self, uint64_t entryID, OSString *name)
 kern_return_t
 ADXServer_SetProperties_Impl(ADXServer *self, uint64_t entryID, OSDictionary *properties)
 {
+	value_auto OSDictionary *merged = NULL;
 	struct service *service;
 	IOReturn status = own(self, entryID, "SetProperties", &service);
+	uint64_t before;
 
 	if (status != kIOReturnSuccess)
 		return status;
 	if (!properties || !value_is_storable(properties, PROPERTY_VALUES_MAX))
 		return kIOReturnBadArgument;
-	if (value_count(service->entry->set) + value_count(properties) > SERVER_ENTRIES_MAX)
+	if (value_count(service->entry->set) + value_count(properties) > ENTRY_PROPERTIES_MAX)
 		return too_much(service->server, "an entry has 4096 properties");
+	/* Weighed before it is changed: a refusal changes nothing. */
+	before = quota_weigh(service->entry->set);
+	merged = value_merged(service->entry->set, properties);
+	if (!merged)
+		return kIOReturnNoMemory;
+	if (!recharge(service, before, quota_weigh(merged)))
+		return kIOReturnNoResources;
 	return entry_merge_set(service->entry, properties) < 0 ? kIOReturnNoMemory
 							       : kIOReturnSuccess;
 }
@@ -178,13 +233,17 @@ ADXServer_RemoveProperty_Impl(ADXServer *self, uint64_t entryID, OSString *name)
 {
 	struct service *service;
 	IOReturn status = own(self, entryID, "RemoveProperty", &service);
+	uint64_t before;
 
 	if (status != kIOReturnSuccess)
 		return status;
 	if (!value_cstr(name))
 		return kIOReturnUnsupported;
-	return entry_remove_set(service->entry, value_cstr(name)) < 0 ? kIOReturnNotFound
-								      : kIOReturnSuccess;
+	before = quota_weigh(service->entry->set);
+	if (entry_remove_set(service->entry, value_cstr(name)) < 0)
+		return kIOReturnNotFound;
+	(void)recharge(service, before, quota_weigh(service->entry->set)); /* it is no more than before */
+	return kIOReturnSuccess;
 }
 
 kern_return_t
@@ -263,7 +322,14 @@ ADXServer_MessageClients_Impl(ADXServer *self, uint64_t entryID, uint32_t messag
 			      uint64_t argument)
 {
 	struct service *service;
+	struct server *server;
 
-	if (own(self, entryID, "MessageClients", &service) == kIOReturnSuccess)
+	if (own(self, entryID, "MessageClients", &service) != kIOReturnSuccess)
+		return;
+	server = service->server;
+	if (!quota_pace(server->account, QUOTA_MESSAGES, 1, adxi_now_ns()))
+		adxi_tell(ADXI_RULE_QUO008, "%s sends messages to its clients faster than that",
+			  server_who(server));
+	else
 		notify_message(service->realm, service->entry, messageType, argument);
 }

@@ -41,11 +41,44 @@ realm_log(struct realm *realm, const struct server *server, const char *fmt, ...
 		    "", text);
 }
 
+void
+realm_peer_log(struct realm *realm, struct quota_account *account, int pid, const char *name,
+	       const char *rule, const char *text)
+{
+	const uint64_t now = adxi_now_ns();
+	uint64_t left_out;
+
+	if (!quota_pace(account, QUOTA_LOG_LINES, 1, now) ||
+	    !quota_pace(account, QUOTA_LOG_BYTES, strlen(text), now)) {
+		if (quota_log_overflows(account))
+			adxi_tell(ADXI_RULE_QUO007, "%s (pid %d) writes faster than that; lines are left out", name,
+				  pid);
+		return;
+	}
+	left_out = quota_log_recovers(account);
+	if (left_out > 0)
+		realm_log(realm, NULL, "%llu lines of %s (pid %d) were left out here (QUO007)",
+			  (unsigned long long)left_out, name, pid);
+	journal_add(realm->journal, pid, name, rule, text);
+}
+
+/* A rule that a peer can make dextd tell for ever fills no log: each has an account. */
 static void
 told(void *context, const char *rule_id, const char *line)
 {
 	struct realm *realm = context;
+	uint64_t id = 0;
+	const char *at;
 
+	for (at = rule_id; *at; at++)
+		id = id << 8 | (unsigned char)*at;
+	if (!realm->rule_lines[id % REALM_RULE_LINES])
+		realm->rule_lines[id % REALM_RULE_LINES] =
+			quota_account(realm->quotas, QUOTA_OF_RULE, id % REALM_RULE_LINES);
+	if (!realm->rule_lines[id % REALM_RULE_LINES])
+		return;
+	if (!quota_pace(realm->rule_lines[id % REALM_RULE_LINES], QUOTA_LOG_LINES, 1, adxi_now_ns()))
+		return;
 	journal_add(realm->journal, 0, "dextd", rule_id, line);
 }
 
@@ -91,6 +124,11 @@ realm_new(const struct realm_config *config, struct adxi_loop *loop, struct real
 	adxi_list_init(&realm->waits);
 	adxi_list_init(&realm->device_calls);
 	adxi_list_init(&realm->unloads);
+	realm->quotas = quotas_new();
+	if (!realm->quotas) {
+		free(realm);
+		return -ENOMEM;
+	}
 	r = journal_new(JOURNAL_LINES, JOURNAL_BYTES, &realm->journal);
 	if (r == 0)
 		r = journal_new(JOURNAL_LINES, JOURNAL_BYTES, &realm->audit);
@@ -135,6 +173,7 @@ realm_free(struct realm *realm)
 	catalogue_free(realm->catalogue);
 	journal_free(realm->journal);
 	journal_free(realm->audit);
+	quotas_free(realm->quotas);
 	free(realm);
 	return NULL;
 }
@@ -260,6 +299,7 @@ server_dict(const struct server *server)
 	value_set_bool(dict, "shared", server->one_process);
 	value_set_cstr(dict, "bundle", server->bundle ? server->bundle->id : NULL);
 	value_set_new(dict, "services", services);
+	value_set_new(dict, "quotas", quota_dict(server->account));
 	return dict;
 }
 

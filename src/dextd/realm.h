@@ -29,6 +29,7 @@
 #include "dextd/catalogue.h"
 #include "dextd/ending.h"
 #include "dextd/log.h"
+#include "dextd/quota.h"
 #include "dextd/registry.h"
 #include "dextd/supervise.h"
 
@@ -54,6 +55,8 @@ struct realm_config {
 };
 extern const struct realm_config realm_config_default;
 
+#define REALM_RULE_LINES 64u
+
 enum realm_state { REALM_RUNNING, REALM_ENDING, REALM_ENDED };
 
 struct realm {
@@ -64,6 +67,7 @@ struct realm {
 	struct catalogue *catalogue; /* owned */
 	struct journal *journal;     /* owned */
 	struct journal *audit;       /* owned: who opened what */
+	struct quotas *quotas;       /* owned */
 	uint64_t next_peer; /* connections, servers and openings share these numbers; 0 is none */
 	struct adxi_list connections;
 	struct adxi_list servers;
@@ -76,6 +80,7 @@ struct realm {
 	struct adxi_source *end_timer; /* owned */
 	bool quiet_check;              /* posted */
 	unsigned long memory_kills;    /* process_memory_kills() when it was last looked at */
+	struct quota_account *rule_lines[REALM_RULE_LINES]; /* owned references: lines of rules, by hash */
 };
 
 int realm_new(const struct realm_config *config, struct adxi_loop *loop, struct realm **ret_realm);
@@ -87,6 +92,9 @@ void realm_check_end(struct realm *realm);
 /** A line of dextd's own into the ring. */
 void realm_log(struct realm *realm, const struct server *server, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+/** A line of a peer's, which @p account is charged for; what is too much is left out, and told. */
+void realm_peer_log(struct realm *realm, struct quota_account *account, int pid, const char *name,
+		    const char *rule, const char *text);
 /** Problems are sentences. 0: loaded (they are warnings), -EINVAL: not. @p ret_id borrowed from the
  * catalogue. */
 int realm_load(struct realm *realm, const char *path, OSArray *problems, const char **ret_id);
@@ -116,11 +124,13 @@ struct connection {
 	bool dead;
 	bool cut_off; /* closes at the end of the turn */
 	struct adxi_list notifications;
-	size_t n_notifications;
+	struct quota_account *account; /* owned reference: its process's */
+	struct quota_account *user;    /* owned reference; NULL: a hosted process's */
 	struct adxi_list clients; /* services (user clients) that it opened */
 };
 
-/** Serve a socket that a process connected with (taken). */
+/** Serve a socket that a process connected with (taken). -EDQUOT: its process or user has too many;
+ * told, also to the process. */
 int connection_new(struct realm *realm, int socket, struct server *server,
 		   struct connection **ret_connection);
 /** End it now, with all that hangs on it. Its memory goes at the end of the loop's turn. */
@@ -131,6 +141,8 @@ bool connection_may_send(struct connection *connection);
 bool connection_peer_lives(const struct connection *connection);
 /** May load bundles, attach devices, read the log, end the realm: our user or root, and no process that we host. */
 bool connection_is_owner(const struct connection *connection);
+/** "pid 12" or a server's name, for sentences. Valid until the next call. */
+const char *connection_who(const struct connection *connection);
 struct connection *connection_find(struct realm *realm, uint64_t id);
 
 /* ---------------------------------------------------------------------------------------------
@@ -178,6 +190,7 @@ struct server {
 	size_t n_services;
 	struct adxi_list pairs; /* direct channels to hosts of its providers */
 	struct host *keeper;    /* borrowed; family hosts: what starts it again */
+	struct quota_account *account; /* owned reference */
 	uint64_t launched_ns;
 	uint64_t noticed_ns;        /* its end was seen, by its channel or its status; 0: it lives */
 	uint64_t refusals;          /* SRV004 */
@@ -273,6 +286,8 @@ struct service {
 	uint64_t since_ns;            /* of the state */
 	uint64_t ran_ns;              /* how long it was RUNNING, when it no longer is */
 	OSArray *openers; /* owned reference, or NULL: entry ids that have it open (SetOpen) */
+	bool charged;            /* its process published it, and has it on its account */
+	uint64_t property_bytes; /* the same, of what it published and set */
 };
 
 /** Start @p personality's driver on @p provider. */
@@ -329,8 +344,6 @@ void provider_list_restarts(struct realm *realm, const struct bundle *bundle, bo
  * notify.c
  */
 
-#define NOTIFY_MAX 1024u /* a connection's */
-
 enum notify_type {
 	NOTIFY_PUBLISH,
 	NOTIFY_FIRST_PUBLISH,
@@ -374,6 +387,8 @@ void open_begin(struct connection *connection, uint64_t entry_id, uint32_t type,
 		const OSDictionary *info, struct OSReply *reply);
 /** A connection is gone: its openings are not for anybody any more. */
 void open_forget(struct connection *connection);
+/** Nobody has that user client open any more. */
+void open_left(struct service *client);
 
 /* ---------------------------------------------------------------------------------------------
  * wait.c: answers that come later
@@ -382,6 +397,8 @@ void open_forget(struct connection *connection);
 void wait_quiet(struct connection *connection, struct entry *entry, uint64_t timeout_ns,
 		struct OSReply *reply);
 void wait_check(struct realm *realm);
+/** A connection is gone: nobody waits on it any more. */
+void wait_forget(struct connection *connection);
 void wait_unload(struct realm *realm, struct bundle *bundle, struct OSReply *reply);
 void wait_check_unloads(struct realm *realm);
 void device_attach(struct realm *realm, OSString *what, struct OSReply *reply);

@@ -72,16 +72,23 @@ start_dextd(struct test *test, const char *const *more)
 	(void)close(ready[0]);
 }
 
-void
-connect_client(struct test *test)
+int
+connect_socket(struct test *test)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	struct adxi_endpoint endpoint = ADXI_ENDPOINT_NONE;
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 
 	(void)snprintf(address.sun_path, sizeof address.sun_path, "%s/dextd.sock", test->dir);
 	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
-	assert_int_equal(adxi_endpoint_connect(fd, 10000, &endpoint), 0);
+	return fd;
+}
+
+void
+connect_client(struct test *test)
+{
+	struct adxi_endpoint endpoint = ADXI_ENDPOINT_NONE;
+
+	assert_int_equal(adxi_endpoint_connect(connect_socket(test), 10000, &endpoint), 0);
 	assert_int_equal(adxi_channel_open(&endpoint, "dextd", NULL, NULL, &test->channel), 0);
 	assert_int_equal(adxi_loop_new(&test->loop), 0);
 	assert_int_equal(adxi_loop_add_channel(test->loop, test->channel, NULL), 0);

@@ -51,6 +51,8 @@ bool test_arguments(int argc, char **argv);
 
 /* The daemon and this client. tear_down(): SIGTERM leaves nothing, no process and no socket. */
 void start_dextd(struct test *test, const char *const *more);
+/** A socket that dextd has been asked to accept. */
+int connect_socket(struct test *test);
 void connect_client(struct test *test);
 void disconnect_client(struct test *test);
 int set_up(void **state);

@@ -74,6 +74,7 @@ server_unref(struct server *server)
 	value_unref(server->object);
 	value_unref(server->host);
 	bundle_unref(server->bundle);
+	quota_account_unref(server->account);
 	launch_free_strings(server->argv);
 	launch_close_passed(server);
 	free(server->cutter);
@@ -186,11 +187,12 @@ server_new(struct realm *realm, const char *name, uint64_t tag)
 	server->id = realm->next_peer++;
 	server->tag = tag;
 	server->name = strdup(name);
+	server->account = quota_account(realm->quotas, QUOTA_OF_SERVER, server->id);
 	server->cutter = calloc(1, sizeof *server->cutter);
 	adxi_list_init(&server->link);
 	adxi_list_init(&server->services);
 	adxi_list_init(&server->pairs);
-	if (!server->name || !server->cutter ||
+	if (!server->name || !server->cutter || !server->account ||
 	    getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
 		return server_unref(server);
 	for (i = 0; i < sizeof random; i++)

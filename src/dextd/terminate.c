@@ -37,8 +37,9 @@ service_remove(struct service *service)
 
 	service_move(service, SERVICE_GONE);
 	service->timer = adxi_source_remove(service->timer);
-	adxi_list_remove(&service->opener_link);
-	service->opener = NULL;
+	open_left(service);
+	quota_give(server->account, QUOTA_SERVICES, service->charged);
+	quota_give(server->account, QUOTA_PROPERTIES, service->property_bytes);
 	notify_forget(realm, entry);
 	if (service->hosted && host)
 		ADXHost_ReleaseService(host, entry->id);

@@ -18,8 +18,9 @@
  */
 
 struct wait {
-	struct adxi_list link;     /* in realm->waits */
-	struct entry *entry;       /* owned reference */
+	struct adxi_list link;         /* in realm->waits */
+	struct connection *connection; /* borrowed: wait_forget() ends it before it goes */
+	struct entry *entry;           /* owned reference */
 	struct adxi_source *timer; /* owned, or NULL: for ever */
 	struct OSReply *reply;     /* owned */
 };
@@ -31,6 +32,7 @@ wait_end(struct wait *wait, IOReturn status)
 	adxi_source_remove(wait->timer);
 	entry_unref(wait->entry);
 	ADXRegistry_WaitQuiet_Reply(wait->reply, status);
+	quota_give(wait->connection->account, QUOTA_WAITS, 1);
 	free(wait);
 }
 
@@ -50,11 +52,17 @@ wait_quiet(struct connection *connection, struct entry *entry, uint64_t timeout_
 		ADXRegistry_WaitQuiet_Reply(reply, kIOReturnSuccess);
 		return;
 	}
+	if (quota_take(connection->account, QUOTA_WAITS, 1, connection_who(connection)) < 0) {
+		ADXRegistry_WaitQuiet_Reply(reply, kIOReturnNoResources);
+		return;
+	}
 	wait = calloc(1, sizeof *wait);
 	if (!wait) {
+		quota_give(connection->account, QUOTA_WAITS, 1);
 		ADXRegistry_WaitQuiet_Reply(reply, kIOReturnNoMemory);
 		return;
 	}
+	wait->connection = connection;
 	wait->entry = entry_ref(entry);
 	wait->reply = reply;
 	adxi_list_append(&connection->realm->waits, &wait->link);
@@ -71,6 +79,16 @@ wait_check(struct realm *realm)
 	ADXI_LIST_EACH_SAFE(wait, next, &realm->waits, link)
 		if (wait->entry->busy == 0)
 			wait_end(wait, kIOReturnSuccess);
+}
+
+void
+wait_forget(struct connection *connection)
+{
+	struct wait *wait, *next;
+
+	ADXI_LIST_EACH_SAFE(wait, next, &connection->realm->waits, link)
+		if (wait->connection == connection)
+			wait_end(wait, kIOReturnAborted);
 }
 
 /* ---------------------------------------------------------------------------------------------

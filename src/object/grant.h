@@ -22,6 +22,7 @@ struct OSGrant {
 	uint32_t n_fds;
 	_Alignas(8) uint8_t bytes[OS_GRANT_MAX_BYTES];
 	int fds[OS_GRANT_MAX_FDS];
+	uint64_t shared_bytes;               /* receiver: of the sender's memory that the object may map */
 };
 
 #endif /* OBJECT_GRANT_H */
