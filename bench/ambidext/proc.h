@@ -19,6 +19,8 @@ struct proc_switches {
 };
 /** 0, or -errno when the process is gone. */
 int proc_switches(pid_t pid, struct proc_switches *ret_switches);
+/** Pages that it was given or that were put in its tables without waiting for a disk; 0: unknown. */
+uint64_t proc_faults(pid_t pid);
 /** Its share of memory (Pss) in bytes; 0: unknown. */
 uint64_t proc_memory(pid_t pid);
 /** Memory of the kernel that belongs to nobody's address space: slabs, page tables, stacks.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Sealed pages, segments on them, mappings of them. */
+/* Sealed pages, segments on them, and how they cross. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,49 +12,11 @@
 
 #include "base/check.h"
 #include "base/cleanup.h"
-#include "channel/memory.h"
+#include "channel/memory_internal.h"
 
 #define SEALS      (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 #define MAX_LENGTH (UINT64_C(1) << 40)
 #define WIRE_MAGIC 0x4d444158u /* "XADM" */
-
-struct adxi_pages {
-	unsigned n_ref; /* atomic */
-	int fd;         /* owned */
-	uint64_t size;  /* bytes; sealed, so it stays */
-	bool own;       /* made by this process */
-};
-
-struct segment {
-	struct adxi_pages *pages; /* owned reference */
-	uint64_t offset, length;
-};
-
-struct adxi_memory {
-	unsigned n_ref; /* atomic */
-	uint32_t flags;
-	uint64_t capacity;
-	uint64_t length;            /* atomic; <= capacity */
-	uint64_t alignment;         /* of mappings from offset 0; a page or more */
-	pthread_mutex_t lock;       /* guards the mappings below; taken alone */
-	struct adxi_mapping *whole; /* owned reference: adxi_memory_address's */
-	struct adxi_mapping
-		*live[2]; /* borrowed: the last one made, [1] read-only; cleared by its end */
-	unsigned n_segments;
-	struct segment segments[];
-};
-
-struct adxi_mapping {
-	unsigned n_ref; /* atomic */
-	struct adxi_memory
-		*memory;        /* owned reference; NULL when the memory itself owns the mapping */
-	struct adxi_memory *of; /* borrowed: whose live[] may name it */
-	uint8_t *address;
-	uint64_t offset, length;
-	void *area; /* owned: with guards */
-	size_t area_size;
-	bool read_only;
-};
 
 struct wire_segment {
 	uint32_t fd_index;
@@ -70,31 +32,6 @@ struct wire {
 	uint32_t n_fds;
 	struct wire_segment segments[ADXI_MEMORY_MAX_SEGMENTS];
 };
-
-static uint64_t
-page_size(void)
-{
-	static uint64_t size;
-	uint64_t found = __atomic_load_n(&size, __ATOMIC_RELAXED);
-
-	if (!found) {
-		found = (uint64_t)sysconf(_SC_PAGESIZE);
-		__atomic_store_n(&size, found, __ATOMIC_RELAXED);
-	}
-	return found;
-}
-
-static uint64_t
-page_down(uint64_t value)
-{
-	return value & ~(page_size() - 1);
-}
-
-static uint64_t
-page_up(uint64_t value)
-{
-	return page_down(value + page_size() - 1);
-}
 
 static struct adxi_pages *
 pages_ref(struct adxi_pages *pages)
@@ -138,7 +75,10 @@ pages_adopt(int fd, struct adxi_pages **ret_pages)
 		close(fd);
 		return -EPERM;
 	}
-	return pages_new(fd, (uint64_t)st.st_size, false, ret_pages);
+	int r = pages_new(fd, (uint64_t)st.st_size, false, ret_pages);
+	if (r == 0)
+		(*ret_pages)->immutable = seals & F_SEAL_WRITE;
+	return r;
 }
 
 static int
@@ -151,7 +91,7 @@ memory_new(unsigned n_segments, uint32_t flags, struct adxi_memory **ret_memory)
 		return -ENOMEM;
 	memory->n_ref = 1;
 	memory->flags = flags;
-	memory->alignment = page_size();
+	memory->alignment = memory_page_size();
 	pthread_mutex_init(&memory->lock, NULL);
 	*ret_memory = memory;
 	return 0;
@@ -169,20 +109,35 @@ memory_add(struct adxi_memory *memory, struct adxi_pages *pages, uint64_t offset
 	memory->length = memory->capacity;
 }
 
+/* Pages of their own, one segment. fd: taken, also on failure. */
+static int
+memory_on(int fd, uint64_t size, uint64_t capacity, uint32_t flags, struct adxi_memory **ret_memory)
+{
+	adxi_cleanup(adxi_memory_unrefp) struct adxi_memory *memory = NULL;
+	struct adxi_pages *pages;
+
+	int r = pages_new(fd, size, !(flags & ADXI_MEMORY_SNAPSHOT), &pages);
+	if (r < 0)
+		return r;
+	r = memory_new(1, flags, &memory);
+	if (r == 0)
+		memory_add(memory, pages, 0, capacity);
+	pages_unref(pages);
+	if (r < 0)
+		return r;
+	*ret_memory = TAKE(memory);
+	return 0;
+}
+
 int
 adxi_memory_create(uint64_t capacity, uint32_t flags, struct adxi_memory **ret_memory)
 {
 	if (capacity == 0 || capacity > MAX_LENGTH)
 		return -EINVAL;
 
-	adxi_cleanup(adxi_memory_unrefp) struct adxi_memory *memory = NULL;
 	adxi_cleanup(adxi_closep) int fd = -1;
-	struct adxi_pages *pages;
-	uint64_t size = page_up(capacity);
+	uint64_t size = memory_page_up(capacity);
 
-	int r = memory_new(1, flags, &memory);
-	if (r < 0)
-		return r;
 	fd = memfd_create("adx-memory", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return -errno;
@@ -191,43 +146,80 @@ adxi_memory_create(uint64_t capacity, uint32_t flags, struct adxi_memory **ret_m
 		return errno == ENOSPC ? -ENOMEM : -errno;
 	if (fcntl(fd, F_ADD_SEALS, SEALS) < 0)
 		return -errno;
-	r = pages_new(TAKE_FD(fd), size, true, &pages);
-	if (r < 0)
-		return r;
-	memory_add(memory, pages, 0, capacity);
-	pages_unref(pages);
-	*ret_memory = TAKE(memory);
-	return 0;
+	return memory_on(TAKE_FD(fd), size, capacity, flags, ret_memory);
 }
 
 static int
-segment_fill(const struct segment *segment, uintptr_t bytes, uint64_t size)
+write_all(int fd, uintptr_t bytes, uint64_t size, uint64_t offset)
 {
 	for (uint64_t at = 0; at < size;) {
-		ssize_t n = pwrite(segment->pages->fd, (const void *)(bytes + at), size - at,
-				   (off_t)(segment->offset + at));
+		ssize_t n = pwrite(fd, (const void *)(bytes + at), size - at, (off_t)(offset + at));
 		if (n < 0 && errno != EINTR)
-			return -errno;
+			return errno == ENOSPC ? -ENOMEM : -errno;
 		at += n > 0 ? (uint64_t)n : 0;
 	}
 	return 0;
 }
 
 int
-adxi_memory_fill(struct adxi_memory *memory, const void *bytes, uint64_t size)
+adxi_memory_fill_at(struct adxi_memory *memory, uint64_t offset, const void *bytes, uint64_t size)
 {
 	uintptr_t from = (uintptr_t)bytes; /* no pointer until the kernel has said so */
-	int r = size > adxi_memory_length(memory) ? -EINVAL : 0;
+	uint64_t length = adxi_memory_length(memory);
+	int r = offset > length || size > length - offset ? -EINVAL : 0;
 
 	for (unsigned i = 0; i < memory->n_segments && size > 0 && r == 0; i++) {
 		const struct segment *segment = &memory->segments[i];
-		uint64_t n = segment->length < size ? segment->length : size;
+		uint64_t n;
 
-		r = segment_fill(segment, from, n);
+		if (offset >= segment->length) {
+			offset -= segment->length;
+			continue;
+		}
+		n = segment->length - offset < size ? segment->length - offset : size;
+		r = write_all(segment->pages->fd, from, n, segment->offset + offset);
 		from += n;
 		size -= n;
+		offset = 0;
 	}
 	return r;
+}
+
+int
+adxi_memory_fill(struct adxi_memory *memory, const void *bytes, uint64_t size)
+{
+	return adxi_memory_fill_at(memory, 0, bytes, size);
+}
+
+int
+adxi_memory_create_immutable(const void *bytes, uint64_t size, uint32_t flags,
+			     struct adxi_memory **ret_memory)
+{
+	if (size == 0 || size > MAX_LENGTH)
+		return -EINVAL;
+
+	adxi_cleanup(adxi_closep) int fd = memfd_create("adx-memory", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0)
+		return -errno;
+	if (ftruncate(fd, (off_t)memory_page_up(size)) < 0)
+		return -errno;
+	int r = write_all(fd, (uintptr_t)bytes, size, 0);
+	if (r == 0 && fcntl(fd, F_ADD_SEALS, SEALS | F_SEAL_WRITE) < 0)
+		r = -errno;
+	if (r == 0)
+		r = memory_on(TAKE_FD(fd), memory_page_up(size), size, flags, ret_memory);
+	if (r == 0)
+		(*ret_memory)->segments[0].pages->immutable = true;
+	return r;
+}
+
+bool
+adxi_memory_is_immutable(struct adxi_memory *memory)
+{
+	for (unsigned i = 0; i < memory->n_segments; i++)
+		if (!memory->segments[i].pages->immutable)
+			return false;
+	return true;
 }
 
 int
@@ -388,246 +380,10 @@ adxi_memory_is_own(struct adxi_memory *memory)
 int
 adxi_memory_set_length(struct adxi_memory *memory, uint64_t length)
 {
-	if (!(memory->flags & ADXI_MEMORY_BUFFER) || length > memory->capacity)
+	if (!(memory->flags & (ADXI_MEMORY_BUFFER | ADXI_MEMORY_SNAPSHOT)) || length > memory->capacity)
 		return -EINVAL;
 	__atomic_store_n(&memory->length, length, __ATOMIC_RELEASE);
 	return 0;
-}
-
-/* ---------------------------------------------------------------------------------------------
- * Mappings
- */
-
-/* Whether the range can be mapped in a row; *ret_lead: bytes of its first page before it. */
-static int
-check_contiguous(const struct adxi_memory *memory, uint64_t offset, uint64_t length,
-		 uint64_t *ret_lead)
-{
-	uint64_t mask = page_size() - 1;
-	bool first = true;
-
-	for (unsigned i = 0; i < memory->n_segments && length; i++) {
-		const struct segment *s = &memory->segments[i];
-		uint64_t n;
-
-		if (offset >= s->length) {
-			offset -= s->length;
-			continue;
-		}
-		n = s->length - offset < length ? s->length - offset : length;
-		if (first)
-			*ret_lead = (s->offset + offset) & mask;
-		else if ((s->offset + offset) & mask)
-			return -ENOTSUP;
-		length -= n;
-		if (length && ((s->offset + offset + n) & mask))
-			return -ENOTSUP;
-		first = false;
-		offset = 0;
-	}
-	return 0;
-}
-
-static int
-map_segments(const struct adxi_memory *memory, uint64_t offset, uint64_t length, int prot,
-	     uint8_t *at)
-{
-	int kind = memory->flags & ADXI_MEMORY_COPY_ON_WRITE ? MAP_PRIVATE : MAP_SHARED;
-
-	for (unsigned i = 0; i < memory->n_segments && length; i++) {
-		const struct segment *s = &memory->segments[i];
-		uint64_t n, start, size;
-
-		if (offset >= s->length) {
-			offset -= s->length;
-			continue;
-		}
-		n = s->length - offset < length ? s->length - offset : length;
-		start = page_down(s->offset + offset);
-		size = page_up(s->offset + offset + n) - start;
-		if (mmap(at, size, prot, kind | MAP_FIXED | MAP_POPULATE, s->pages->fd,
-			 (off_t)start) == MAP_FAILED)
-			return -errno;
-		at += size;
-		length -= n;
-		offset = 0;
-	}
-	return 0;
-}
-
-/* Address space for size bytes with a guard page or more on either side, or exactly at address. */
-static int
-reserve(uint64_t size, uint64_t alignment, uint32_t flags, uint64_t address,
-	struct adxi_mapping *mapping, uint8_t **ret_at)
-{
-	uint64_t guard = flags & ADXI_MAP_FIXED ? 0 : alignment;
-	void *want = flags & ADXI_MAP_FIXED ? (void *)(uintptr_t)address : NULL;
-	int how = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-
-	if (flags & ADXI_MAP_FIXED)
-		how |= MAP_FIXED_NOREPLACE;
-	mapping->area_size = size + 2 * guard;
-	mapping->area = mmap(want, mapping->area_size, PROT_NONE, how, -1, 0);
-	if (mapping->area == MAP_FAILED) {
-		mapping->area = NULL;
-		return -errno;
-	}
-	*ret_at = (uint8_t *)mapping->area + guard;
-	if (guard) /* down to the alignment; a page or more stays before it */
-		*ret_at -= (uintptr_t)*ret_at & (alignment - 1);
-	return 0;
-}
-
-static void
-mapping_free(struct adxi_mapping *mapping)
-{
-	if (mapping->area)
-		munmap(mapping->area, mapping->area_size);
-	free(mapping);
-}
-
-static int
-mapping_new(struct adxi_memory *memory, uint64_t offset, uint64_t length, uint32_t flags,
-	    uint64_t address, struct adxi_mapping **ret_mapping)
-{
-	bool read_only = flags & ADXI_MAP_READ_ONLY;
-	uint64_t lead = 0;
-	uint8_t *at = NULL;
-
-	int r = check_contiguous(memory, offset, length, &lead);
-	if (r < 0)
-		return r;
-	if ((flags & ADXI_MAP_FIXED) && (address & (page_size() - 1)) != lead)
-		return -EINVAL;
-	struct adxi_mapping *mapping = calloc(1, sizeof(*mapping));
-	if (!mapping)
-		return -ENOMEM;
-	mapping->n_ref = 1;
-	mapping->offset = offset;
-	mapping->length = length;
-	mapping->read_only = read_only;
-	r = reserve(page_up(lead + length), offset ? page_size() : memory->alignment, flags,
-		    address - lead, mapping, &at);
-	if (r == 0)
-		r = map_segments(memory, offset, length,
-				 read_only ? PROT_READ : PROT_READ | PROT_WRITE, at);
-	if (r < 0) {
-		mapping_free(mapping);
-		return r;
-	}
-	mapping->address = at + lead;
-	*ret_mapping = mapping;
-	return 0;
-}
-
-/* The live mapping, with one more reference, if it is of this range. */
-static struct adxi_mapping *
-find_live_locked(struct adxi_memory *memory, uint64_t offset, uint64_t length, bool read_only)
-{
-	struct adxi_mapping *found = memory->live[read_only];
-
-	if (!found || found->offset != offset || found->length != length)
-		return NULL;
-	/* Its end takes the lock to leave live[]; a count of 0 means that it waits for that. */
-	unsigned n = __atomic_load_n(&found->n_ref, __ATOMIC_RELAXED);
-	while (n > 0)
-		if (__atomic_compare_exchange_n(&found->n_ref, &n, n + 1, false, __ATOMIC_ACQUIRE,
-						__ATOMIC_RELAXED))
-			return found;
-	return NULL;
-}
-
-int
-adxi_memory_map(struct adxi_memory *memory, uint64_t offset, uint64_t length, uint32_t flags,
-		uint64_t address, struct adxi_mapping **ret_mapping)
-{
-	uint64_t whole = adxi_memory_length(memory);
-	bool read_only = flags & ADXI_MAP_READ_ONLY;
-	bool shareable = !(flags & ADXI_MAP_FIXED) && !(memory->flags & ADXI_MEMORY_COPY_ON_WRITE);
-	struct adxi_mapping *mapping = NULL;
-	int r = 0;
-
-	if (offset >= whole || length > whole - offset)
-		return -ERANGE;
-	if (length == 0)
-		length = whole - offset;
-	pthread_mutex_lock(&memory->lock);
-	if (shareable)
-		mapping = find_live_locked(memory, offset, length, read_only);
-	if (!mapping) {
-		r = mapping_new(memory, offset, length, flags, address, &mapping);
-		if (r == 0) {
-			mapping->memory = adxi_memory_ref(memory);
-			mapping->of = memory;
-			if (shareable)
-				memory->live[read_only] = mapping;
-		}
-	}
-	pthread_mutex_unlock(&memory->lock);
-	if (r == 0)
-		*ret_mapping = mapping;
-	return r;
-}
-
-int
-adxi_memory_address(struct adxi_memory *memory, void **ret_address)
-{
-	int r = 0;
-
-	pthread_mutex_lock(&memory->lock);
-	if (!memory->whole) {
-		bool read_only = !adxi_memory_is_own(memory) &&
-				 (memory->flags & ADXI_MEMORY_DIRECTIONS) == ADXI_MEMORY_OUT;
-		/* The capacity: a length that is raised later needs no second mapping. */
-		r = mapping_new(memory, 0, memory->capacity, read_only ? ADXI_MAP_READ_ONLY : 0, 0,
-				&memory->whole);
-	}
-	if (r == 0)
-		*ret_address = memory->whole->address;
-	pthread_mutex_unlock(&memory->lock);
-	return r;
-}
-
-struct adxi_mapping *
-adxi_mapping_ref(struct adxi_mapping *mapping)
-{
-	__atomic_fetch_add(&mapping->n_ref, 1, __ATOMIC_RELAXED);
-	return mapping;
-}
-
-struct adxi_mapping *
-adxi_mapping_unref(struct adxi_mapping *mapping)
-{
-	if (!mapping || __atomic_fetch_sub(&mapping->n_ref, 1, __ATOMIC_ACQ_REL) != 1)
-		return NULL;
-	if (mapping->of) {
-		pthread_mutex_lock(&mapping->of->lock);
-		if (mapping->of->live[mapping->read_only] == mapping)
-			mapping->of->live[mapping->read_only] = NULL;
-		pthread_mutex_unlock(&mapping->of->lock);
-	}
-	struct adxi_memory *memory = mapping->memory;
-	mapping_free(mapping);
-	adxi_memory_unref(memory);
-	return NULL;
-}
-
-void *
-adxi_mapping_address(const struct adxi_mapping *mapping)
-{
-	return mapping->address;
-}
-
-uint64_t
-adxi_mapping_length(const struct adxi_mapping *mapping)
-{
-	return mapping->length;
-}
-
-bool
-adxi_mapping_is_read_only(const struct adxi_mapping *mapping)
-{
-	return mapping->read_only;
 }
 
 /* ---------------------------------------------------------------------------------------------

@@ -29,6 +29,8 @@ enum {
 	ADXI_MEMORY_OUT = 1u << 1, /* kIOMemoryDirectionOut: a device reads it */
 	ADXI_MEMORY_DIRECTIONS = 3u,
 	ADXI_MEMORY_COPY_ON_WRITE = 1u << 4, /* writes stay in the process that makes them */
+	ADXI_MEMORY_SNAPSHOT = 1u << 5,      /* a private copy of another process's bytes, treated as
+					      * that one's: not own, has a capacity; stays here */
 	ADXI_MEMORY_BUFFER = 1u << 8,        /* an IOBufferMemoryDescriptor: has a capacity */
 };
 
@@ -41,6 +43,12 @@ int adxi_memory_create(uint64_t capacity, uint32_t flags, struct adxi_memory **r
 /** Write @p size bytes from @p bytes to the beginning, by the kernel. -EFAULT: they are not all
  * there; -EINVAL: more than the length. Other threads may read meanwhile. */
 int adxi_memory_fill(struct adxi_memory *memory, const void *bytes, uint64_t size);
+int adxi_memory_fill_at(struct adxi_memory *memory, uint64_t offset, const void *bytes,
+			uint64_t size);
+/** Pages with a copy of @p size bytes, which nobody can change any more; copied by the kernel.
+ * -EFAULT: they are not all there; -EINVAL, -ENOMEM, -EMFILE. */
+int adxi_memory_create_immutable(const void *bytes, uint64_t size, uint32_t flags,
+				 struct adxi_memory **ret_memory);
 /** Have this process's mappings of the whole memory begin at a multiple of @p alignment, a power of
  * two up to ADXI_MEMORY_MAX_ALIGNMENT; before the first one. -EINVAL. */
 int adxi_memory_align(struct adxi_memory *memory, uint64_t alignment);
@@ -69,7 +77,12 @@ uint64_t adxi_memory_capacity(struct adxi_memory *memory);
 uint32_t adxi_memory_flags(struct adxi_memory *memory);
 /** Whether this process made the pages. */
 bool adxi_memory_is_own(struct adxi_memory *memory);
-/** -EINVAL: more than the capacity, or not a buffer. */
+/** Whether nobody can change the pages, whoever made them. */
+bool adxi_memory_is_immutable(struct adxi_memory *memory);
+/** Mappings of all of @p memory are made once and stay until it is gone: for memory that is used
+ * again and again. They are as adxi_memory_address's, without a guard behind a lowered length. */
+void adxi_memory_keep_mapped(struct adxi_memory *memory);
+/** -EINVAL: more than the capacity, or neither buffer nor snapshot. */
 int adxi_memory_set_length(struct adxi_memory *memory, uint64_t length);
 
 enum {

@@ -267,11 +267,76 @@ test_unsealed_is_refused(void **state)
 	assert_null(got);
 }
 
+static void
+test_immutable(void **state)
+{
+	static const char bytes[5000] = "sealed";
+	struct adxi_memory *ours = NULL, *theirs = NULL;
+	struct adxi_mapping *map = NULL;
+	struct crossing c;
+
+	assert_int_equal(adxi_memory_create_immutable(bytes, 0, ADXI_MEMORY_OUT, &ours), -EINVAL);
+	assert_int_equal(adxi_memory_create_immutable((const void *)8, 5000, ADXI_MEMORY_OUT, &ours),
+			 -EFAULT);
+	assert_int_equal(adxi_memory_create_immutable(bytes, 5000, ADXI_MEMORY_OUT, &ours), 0);
+	assert_true(adxi_memory_is_immutable(ours));
+	assert_int_equal(adxi_memory_fill(ours, "x", 1), -EPERM);
+	cross(ours, &c);
+	assert_int_equal(adxi_memory_import(c.bytes, c.size, c.fds, c.n_fds, &theirs), 0);
+	assert_true(adxi_memory_is_immutable(theirs));
+	assert_int_equal(adxi_memory_length(theirs), 5000);
+	assert_int_equal(adxi_memory_map(theirs, 0, 0, ADXI_MAP_READ_ONLY, 0, &map), 0);
+	assert_string_equal(adxi_mapping_address(map), "sealed");
+	adxi_mapping_unref(map);
+	adxi_memory_unref(theirs);
+	adxi_memory_unref(ours);
+	/* Anything that its maker can still write is not. */
+	assert_int_equal(adxi_memory_create(4096, ADXI_MEMORY_OUT, &ours), 0);
+	assert_false(adxi_memory_is_immutable(ours));
+	adxi_memory_unref(ours);
+}
+
+static void
+test_kept_mapped(void **state)
+{
+	struct adxi_memory *memory = NULL;
+	struct adxi_mapping *map = NULL, *again = NULL, *part = NULL;
+	char *first;
+
+	assert_int_equal(adxi_memory_create(16384, ADXI_MEMORY_OUT | ADXI_MEMORY_SNAPSHOT, &memory),
+			 0);
+	assert_false(adxi_memory_is_own(memory));
+	adxi_memory_keep_mapped(memory);
+	assert_int_equal(adxi_memory_fill_at(memory, 5000, "text", 5), 0);
+	assert_int_equal(adxi_memory_fill_at(memory, 16384, "", 1), -EINVAL);
+	assert_int_equal(adxi_memory_fill_at(memory, 5, (const void *)8, 100), -EFAULT);
+	assert_int_equal(adxi_memory_map(memory, 0, 0, ADXI_MAP_READ_ONLY, 0, &map), 0);
+	first = adxi_mapping_address(map);
+	assert_string_equal(first + 5000, "text");
+	assert_int_equal(adxi_memory_holders(memory), 3);
+	adxi_mapping_unref(map);
+	assert_int_equal(adxi_memory_holders(memory), 2);
+	/* Another length, the same place; a part of it has a place of its own. */
+	assert_int_equal(adxi_memory_set_length(memory, 6000), 0);
+	assert_int_equal(adxi_memory_map(memory, 0, 0, ADXI_MAP_READ_ONLY, 0, &again), 0);
+	assert_ptr_equal(adxi_mapping_address(again), first);
+	assert_int_equal(adxi_mapping_length(again), 6000);
+	assert_int_equal(adxi_memory_map(memory, 4096, 0, ADXI_MAP_READ_ONLY, 0, &part), 0);
+	assert_string_equal((char *)adxi_mapping_address(part) + 904, "text");
+	/* A mapping is enough to hold it. */
+	adxi_memory_unref(memory);
+	assert_string_equal(first + 5000, "text");
+	adxi_mapping_unref(part);
+	adxi_mapping_unref(again);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_create),
+		cmocka_unit_test(test_immutable),
+		cmocka_unit_test(test_kept_mapped),
 		cmocka_unit_test(test_same_pages_on_both_sides),
 		cmocka_unit_test(test_sub_and_concat),
 		cmocka_unit_test(test_mappings),

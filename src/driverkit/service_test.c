@@ -285,8 +285,8 @@ make_call(struct call *call)
 	OSData *variable = NULL;
 
 	return IOUserClient__ExternalMethod((IOUserClient *)client, 3, in, call->n_in, input,
-					    call->struct_in, NULL, call->completion, call->out,
-					    &call->n_out, call->bytes, &call->struct_out,
+					    call->struct_in, NULL, 0, call->completion,
+					    call->out, &call->n_out, call->bytes, &call->struct_out,
 					    call->struct_out, NULL, &variable);
 }
 
@@ -384,13 +384,13 @@ test_variable_output(void **state)
 	probe_external = with_row;
 	row = (IOUserClientMethodDispatch){ method, 0, 0, 0, 0, UINT32_MAX };
 	assert_int_equal(IOUserClient__ExternalMethod((IOUserClient *)client, 1, NULL, 0, NULL, 0,
-						      NULL, NULL, NULL, &no_scalars, NULL,
+						      NULL, 0, NULL, NULL, &no_scalars, NULL,
 						      &no_bytes, kIOUserClientVariableStructureSize,
 						      NULL, &variable),
 			 kIOReturnUnderrun);
 	output_size = 60;
 	assert_int_equal(IOUserClient__ExternalMethod((IOUserClient *)client, 1, NULL, 0, NULL, 0,
-						      NULL, NULL, NULL, &no_scalars, NULL,
+						      NULL, 0, NULL, NULL, &no_scalars, NULL,
 						      &no_bytes, kIOUserClientVariableStructureSize,
 						      NULL, &variable),
 			 kIOReturnSuccess);

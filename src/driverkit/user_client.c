@@ -11,6 +11,7 @@
 #include "base/rules.h"
 #include "channel/channel.h"
 #include "channel/memory_object.h"
+#include "driverkit/client_buffers.h"
 #include "driverkit/service.h"
 #include "driverkit/underway.h"
 #include "driverkit/user_client.h"
@@ -21,10 +22,11 @@
 #define ANY UINT32_MAX
 
 struct IOUserClient_IVars {
-	pthread_mutex_t lock;         /* guards all below; taken alone */
+	pthread_mutex_t lock;         /* guards all but buffers; taken alone */
 	OSDictionary *entitlements;   /* owned reference */
 	struct adxi_channel *channel; /* owned reference: to the client's process */
 	uint64_t pid;                 /* for sentences */
+	struct adxi_client_buffers buffers;
 };
 
 bool
@@ -36,6 +38,7 @@ IOUserClient_init_Impl(IOUserClient *self)
 	if (!self->ivars)
 		return false;
 	pthread_mutex_init(&self->ivars->lock, NULL);
+	adxi_client_buffers_init(&self->ivars->buffers);
 	return true;
 }
 
@@ -45,6 +48,7 @@ IOUserClient_free_Impl(IOUserClient *self)
 	if (self->ivars) {
 		OSRelease((OS_OBJECT *)self->ivars->entitlements);
 		adxi_channel_unref(self->ivars->channel);
+		adxi_client_buffers_done(&self->ivars->buffers);
 		pthread_mutex_destroy(&self->ivars->lock);
 		free(self->ivars);
 	}
@@ -257,15 +261,6 @@ give_output(IOUserClient *self, IOUserClientMethodArguments *a, bool kept_comple
 	return kIOReturnSuccess;
 }
 
-/* How many hold a client's memory. */
-static uint64_t
-output_holders(IOMemoryDescriptor *descriptor)
-{
-	struct adxi_memory *memory = adxi_memory_of((OS_OBJECT *)descriptor);
-
-	return memory ? OSGetRetainCount((OS_OBJECT *)descriptor) + adxi_memory_holders(memory) : 0;
-}
-
 static kern_return_t
 give_variable(IOUserClientMethodArguments *a, OSData **ret)
 {
@@ -276,14 +271,86 @@ give_variable(IOUserClientMethodArguments *a, OSData **ret)
 	return kIOReturnSuccess;
 }
 
+static void
+tell_of_descriptor(IOUserClient *self, const IOUserClientMethodArguments *a, kern_return_t ret)
+{
+	if (ret != kIOReturnSuccess && a->structureInputDescriptor)
+		adxi_tell(
+			ADXI_RULE_T4,
+			"%s selector %llu returned %#x: the input is %llu bytes, so that it is in "
+			"structureInputDescriptor and structureInput is NULL",
+			((OS_OBJECT *)self)->meta->name, (unsigned long long)a->selector,
+			(unsigned)ret, (unsigned long long)input_size(a));
+}
+
+/* The driver's method, and its results. */
+static kern_return_t
+run_method(IOUserClient *self, IOUserClientMethodArguments *a, bool variable,
+	   uint8_t structureOutput[4096], uint32_t *structureOutputCount, OSData **variableOutput)
+{
+	OSAction *completion = a->completion;
+	uint32_t references = completion ? OSGetRetainCount((OS_OBJECT *)completion) : 0;
+
+	adxi_underway_external(((OS_OBJECT *)self)->meta->name, a->selector, input_size(a),
+			       a->structureInputDescriptor ? ADXI_INPUT_DESCRIPTOR
+			       : a->structureInput         ? ADXI_INPUT_INLINE
+							   : ADXI_INPUT_NONE);
+	kern_return_t ret = IOUserClient_ExternalMethod(self, a->selector, a, NULL, NULL, NULL);
+	tell_of_descriptor(self, a, ret);
+	if (ret != kIOReturnSuccess)
+		return ret;
+	bool kept = completion && OSGetRetainCount((OS_OBJECT *)completion) > references;
+	return variable ? give_variable(a, variableOutput)
+			: give_output(self, a, kept, structureOutput, structureOutputCount);
+}
+
+/* run_method() with the client's own memory in place of structures that do not fit into a message.
+ */
+static kern_return_t
+run_with_memory(IOUserClient *self, IOUserClientMethodArguments *a, bool variable,
+		uint64_t structureInputSize, uint8_t structureOutput[4096],
+		uint32_t *structureOutputCount, OSData **variableOutput)
+{
+	IOMemoryDescriptor *input = NULL, *output = NULL;
+	struct adxi_memory *snapshot = NULL;
+	kern_return_t ret = kIOReturnSuccess;
+	uint64_t holders = 0;
+
+	if (!self->ivars)
+		return kIOReturnNotReady;
+	struct adxi_client_buffers *buffers = &self->ivars->buffers;
+	if (a->structureInputDescriptor)
+		ret = adxi_client_buffers_input(buffers, a->structureInputDescriptor,
+						structureInputSize, &input, &snapshot);
+	if (ret == kIOReturnSuccess && a->structureOutputDescriptor) {
+		output = adxi_client_buffers_output(buffers, a->structureOutputDescriptor);
+		ret = output ? kIOReturnSuccess : kIOReturnNoMemory;
+	}
+	if (ret == kIOReturnSuccess) {
+		a->structureInputDescriptor = input;
+		a->structureOutputDescriptor = output;
+		if (output)
+			holders = adxi_client_buffers_holders(output);
+		ret = run_method(self, a, variable, structureOutput, structureOutputCount,
+				 variableOutput);
+	}
+	bool kept = adxi_client_buffers_end_output(output, holders);
+	adxi_client_buffers_end_input(buffers, input, snapshot);
+	/* A client's memory that is kept stays shared: a byte says so where there is no other. */
+	if (output)
+		*structureOutputCount = *structureOutputCount > 0 && kept;
+	return ret;
+}
+
 kern_return_t
 IOUserClient__ExternalMethod_Impl(
 	IOUserClient *self, uint64_t selector, const uint64_t scalarInput[16],
 	uint32_t scalarInputCount, const uint8_t structureInput[4096], uint32_t structureInputCount,
-	IOMemoryDescriptor *structureInputDescriptor, OSAction *completion,
-	uint64_t scalarOutput[16], uint32_t *scalarOutputCount, uint8_t structureOutput[4096],
-	uint32_t *structureOutputCount, uint64_t structureOutputMaximumSize,
-	IOMemoryDescriptor *structureOutputDescriptor, OSData **variableOutput)
+	IOMemoryDescriptor *structureInputDescriptor, uint64_t structureInputSize,
+	OSAction *completion, uint64_t scalarOutput[16], uint32_t *scalarOutputCount,
+	uint8_t structureOutput[4096], uint32_t *structureOutputCount,
+	uint64_t structureOutputMaximumSize, IOMemoryDescriptor *structureOutputDescriptor,
+	OSData **variableOutput)
 {
 	bool variable = structureOutputMaximumSize == kIOUserClientVariableStructureSize;
 	uint32_t offered_scalars = *scalarOutputCount;
@@ -300,8 +367,6 @@ IOUserClient__ExternalMethod_Impl(
 		.structureOutputMaximumSize = structureOutputMaximumSize,
 	};
 	OSData *input = NULL;
-	uint32_t references;
-	uint64_t holders;
 	kern_return_t ret;
 
 	if (!variable && !structureOutputDescriptor)
@@ -312,28 +377,12 @@ IOUserClient__ExternalMethod_Impl(
 			return kIOReturnNoMemory;
 	}
 	a.structureInput = input;
-	references = completion ? OSGetRetainCount((OS_OBJECT *)completion) : 0;
-	adxi_underway_external(((OS_OBJECT *)self)->meta->name, selector, input_size(&a),
-			       structureInputDescriptor ? ADXI_INPUT_DESCRIPTOR
-			       : input                  ? ADXI_INPUT_INLINE
-							: ADXI_INPUT_NONE);
-	holders = output_holders(structureOutputDescriptor);
-	ret = IOUserClient_ExternalMethod(self, selector, &a, NULL, NULL, NULL);
-	if (ret != kIOReturnSuccess && structureInputDescriptor)
-		adxi_tell(
-			ADXI_RULE_T4,
-			"%s selector %llu returned %#x: the input is %llu bytes, so that it is in "
-			"structureInputDescriptor and structureInput is NULL",
-			((OS_OBJECT *)self)->meta->name, (unsigned long long)selector,
-			(unsigned)ret, (unsigned long long)input_size(&a));
-	bool kept = completion && OSGetRetainCount((OS_OBJECT *)completion) > references;
-	if (ret == kIOReturnSuccess)
-		ret = variable ? give_variable(&a, variableOutput)
-			       : give_output(self, &a, kept, structureOutput, structureOutputCount);
-	/* A client's memory that is kept stays shared: a byte says so where there is no other. */
-	if (structureOutputDescriptor)
-		*structureOutputCount = *structureOutputCount > 0 &&
-					output_holders(structureOutputDescriptor) > holders;
+	if (structureInputDescriptor || structureOutputDescriptor)
+		ret = run_with_memory(self, &a, variable, structureInputSize, structureOutput,
+				      structureOutputCount, variableOutput);
+	else
+		ret = run_method(self, &a, variable, structureOutput, structureOutputCount,
+				 variableOutput);
 	*scalarOutputCount =
 		a.scalarOutputCount < offered_scalars ? a.scalarOutputCount : offered_scalars;
 	OSRelease((OS_OBJECT *)a.structureOutput);

@@ -106,7 +106,7 @@ make_call(struct iokit_connection *connection, const struct call *call, OS_OBJEC
 	kern_return_t ret = kIOReturnSuccess;
 
 	if (call->input_struct_size > MAX_INLINE) {
-		ret = iokit_memory_snapshot(call->input_struct, call->input_struct_size, &input_memory);
+		ret = iokit_staging_take(&connection->staging, call->input_struct, call->input_struct_size, &input_memory);
 		tell_of_memory(call, ret, "inputStruct", call->input_struct, call->input_struct_size, "read");
 	}
 	if (offered == VAR_OUTPUT && call->output_struct_size)
@@ -123,7 +123,7 @@ make_call(struct iokit_connection *connection, const struct call *call, OS_OBJEC
 		ret = IOUserClient__ExternalMethod(connection->client, call->selector, call->input, call->n_input,
 						   input_memory ? NULL : call->input_struct,
 						   input_memory ? 0 : (uint32_t)call->input_struct_size, input_memory,
-						   (OSAction *)completion, scalars, &n_scalars, inline_output, &n_inline, maximum,
+						   input_memory ? call->input_struct_size : 0, (OSAction *)completion, scalars, &n_scalars, inline_output, &n_inline, maximum,
 						   output_memory, &variable);
 	iokit_completion_called(completion, ret);
 	if (output_memory) {
@@ -143,7 +143,7 @@ make_call(struct iokit_connection *connection, const struct call *call, OS_OBJEC
 		*call->n_output = n_scalars;
 	}
 	OSRelease((OSMetaClassBase *)variable);
-	OSRelease((OSMetaClassBase *)input_memory);
+	iokit_staging_give(&connection->staging, input_memory);
 	OSRelease((OSMetaClassBase *)output_memory);
 	return ret;
 }

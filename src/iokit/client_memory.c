@@ -8,6 +8,7 @@
 #include "base/rules.h"
 #include "channel/memory.h"
 #include "iokit/connection.h"
+#include "iokit/maps.h"
 
 /* The door of a connection's channel outlives the connection on whatever thread dispatches, so it holds it weakly. */
 struct ADXClientMemory_IVars {
@@ -92,7 +93,7 @@ ADXClientMemory_CopyMemory_Impl(ADXClientMemory *self, uint64_t address, uint64_
 	if (!connection || atomic_load(&connection->n_calls) == 0)
 		(void)adxi_tell(ADXI_RULE_T63, "the driver asked for %llu bytes at %#llx of its client, which is not in a call to it",
 				(unsigned long long)length, (unsigned long long)address);
-	else if (!iokit_memory_is_there(at, length, false))
+	else if (!iokit_maps_are_there(at, length, false))
 		ret = kIOReturnVMError;
 	else if (options & kIOMemoryDisableCopyOnWrite)
 		ret = share(connection, at, length, direction & kIOMemoryDirectionIn, memory);

@@ -48,6 +48,7 @@ connection_destroy(struct iokit_object *object)
 	OSRelease((OSMetaClassBase *)connection->client);
 	adxi_channel_unref(connection->channel);
 	iokit_memory_done(connection);
+	iokit_staging_done(&connection->staging);
 	pthread_mutex_destroy(&connection->lock);
 	pthread_rwlock_destroy(&connection->calls);
 	free(connection);
@@ -67,6 +68,7 @@ connection_new(uint64_t service_id)
 	pthread_mutex_init(&connection->lock, NULL);
 	adxi_list_init(&connection->mappings);
 	adxi_list_init(&connection->shared);
+	iokit_staging_init(&connection->staging);
 	return connection;
 }
 

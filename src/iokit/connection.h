@@ -11,6 +11,7 @@
 #include <DriverKit/IOUserClient.h>
 
 #include "iokit/iokit.h"
+#include "iokit/staging.h"
 
 struct adxi_mapping;
 
@@ -32,6 +33,8 @@ struct iokit_connection {
 	pthread_mutex_t lock;             /* guards mappings, shared */
 	struct adxi_list mappings;        /* owned struct iokit_mapping::link */
 	struct adxi_list shared;          /* owned struct iokit_shared::link (memory.c) */
+	_Atomic unsigned n_shared;        /* how many these are */
+	struct iokit_staging staging;
 };
 
 /** Connection behind a handle, +1. kIOReturnSuccess; MACH_SEND_INVALID_DEST: 0, dead or closed; kIOReturnBadArgument: another
@@ -49,9 +52,6 @@ void iokit_completion_called(OS_OBJECT *completion, kern_return_t result);
 
 /* ---- memory.c ---- */
 
-/** Snapshot of @p size bytes as a descriptor that the driver may read. +1. MACH_SEND_INVALID_MEMORY: they are not all
- *  there. */
-kern_return_t iokit_memory_snapshot(const void *bytes, size_t size, IOMemoryDescriptor **ret_memory);
 struct iokit_shared;
 
 /** The caller's own memory at @p address as a descriptor, so that what the driver writes at any later time shows there
@@ -65,8 +65,6 @@ kern_return_t iokit_memory_share(struct iokit_connection *connection, void *addr
 void iokit_memory_unshare(struct iokit_connection *connection, struct iokit_shared *shared, bool kept);
 /** A copy of the client's memory at @p address, with ADXI_MEMORY flags. +1. MACH_SEND_INVALID_MEMORY. */
 kern_return_t iokit_memory_copy(const void *address, size_t size, uint32_t flags, IOMemoryDescriptor **ret_memory);
-/** Whether every page of a range can be read (and, with @p write, written) now. */
-bool iokit_memory_is_there(const void *address, size_t size, bool write);
 /** Bring what could not be shared in place (edges of pages) up to date: before a call returns and before a callback runs. */
 void iokit_memory_sync(struct iokit_connection *connection);
 void iokit_memory_done(struct iokit_connection *connection);

@@ -17,9 +17,7 @@
 #include "channel/memory.h"
 #include "channel/memory_object.h"
 #include "iokit/connection.h"
-
-/* Name of the memfds that stand in for pages of this process; how they are known again in /proc/self/maps. */
-#define MEMFD_NAME "ambidext-client"
+#include "iokit/maps.h"
 
 /* Buffers that stay registered although no call or driver needs them. */
 #define MAX_UNUSED 8u
@@ -35,11 +33,13 @@ struct edge {
 struct iokit_shared {
 	struct adxi_list link;         /* in iokit_connection::shared */
 	struct adxi_list in_place;     /* in in_place, when remapped */
-	ino_t inode;                   /* of the memfd */
+	dev_t device;                  /* of the memfd */
+	ino_t inode;
 	uint8_t *address;
 	size_t size;
 	struct adxi_memory *pages;     /* owned reference: all of first_page on */
 	struct adxi_memory *memory;    /* owned reference: the buffer */
+	IOMemoryDescriptor *object;    /* owned reference: of memory; the one that the driver's process knows */
 	bool writable;                 /* the client may write all of it, so what the driver wrote can be copied there */
 	bool kept;                     /* the driver may have it still */
 	unsigned n_users;              /* calls under way */
@@ -66,44 +66,6 @@ page_size(void)
 	return size;
 }
 
-/* ---- what lies at an address ---- */
-
-enum area {
-	AREA_PRIVATE = 1u << 0, /* anonymous memory of the process, not a stack */
-	AREA_SAME = 1u << 1,    /* pages of the memfd that is asked about */
-	AREA_OURS = 1u << 2,    /* pages of another one */
-	AREA_OTHER = 1u << 3,
-};
-
-/* What lies in [start, end), as a set, from /proc/self/maps. @p inode: of the memfd that is AREA_SAME; 0: none. */
-static unsigned
-area_of(uintptr_t start, uintptr_t end, ino_t inode)
-{
-	FILE *maps = fopen("/proc/self/maps", "re");
-	char line[512];
-	uintptr_t here = (uintptr_t)line, at = start;
-	unsigned found = 0;
-
-	while (maps && at < end && fgets(line, sizeof line, maps)) {
-		unsigned long from, to, its_inode;
-		char permissions[5];
-		if (sscanf(line, "%lx-%lx %4s %*s %*s %lu", &from, &to, permissions, &its_inode) != 4 || to <= at)
-			continue;
-		if (from > at)
-			break;
-		if (strstr(line, "/memfd:" MEMFD_NAME))
-			found |= inode && its_inode == inode ? AREA_SAME : AREA_OURS;
-		else if (strcmp(permissions, "rw-p") == 0 && !strstr(line, "[stack") && (here < from || here >= to))
-			found |= AREA_PRIVATE;
-		else
-			found |= AREA_OTHER;
-		at = to;
-	}
-	if (maps)
-		(void)fclose(maps);
-	return at >= end ? found : found | AREA_OTHER;
-}
-
 /* ---- sharing in place ---- */
 
 /* Whole pages, with what lies beside the buffer: allocators' own bytes, which sanitizers let nobody read. The
@@ -124,7 +86,8 @@ is_in_place(const struct iokit_shared *shared)
 {
 	uintptr_t start = (uintptr_t)shared->remapped;
 
-	return !shared->remapped || area_of(start, start + shared->remapped_size, shared->inode) == AREA_SAME;
+	return !shared->remapped || iokit_maps_are(start, start + shared->remapped_size, shared->device, shared->inode,
+						   (uint64_t)(shared->remapped - shared->first_page));
 }
 
 /* Give the client private pages with the same content back. A write by another thread in between would be lost, so with
@@ -158,6 +121,7 @@ shared_free(struct iokit_shared *shared)
 		(void)munmap(shared->view, shared->view_size);
 	for (unsigned i = 0; i < shared->n_edges; i++)
 		free(shared->edges[i].seen);
+	OSRelease((OSMetaClassBase *)shared->object);
 	adxi_memory_unref(shared->memory);
 	adxi_memory_unref(shared->pages);
 	free(shared);
@@ -203,7 +167,7 @@ remap_locked(struct iokit_shared *shared, int fd, uint8_t *start, uint8_t *end)
 	off_t offset = start - shared->first_page;
 	void *pages;
 
-	if (start >= end || area_of((uintptr_t)start, (uintptr_t)end, 0) & AREA_OTHER)
+	if (start >= end || iokit_maps_areas((uintptr_t)start, (uintptr_t)end) & IOKIT_AREA_OTHER)
 		return -ENOTSUP;
 	pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset);
 	if (pages == MAP_FAILED)
@@ -245,6 +209,7 @@ shared_fill(struct iokit_shared *shared, int fd)
 	if (fstat(fd, &stat) < 0 || ftruncate(fd, (off_t)shared->view_size) < 0 ||
 	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
 		return -errno;
+	shared->device = stat.st_dev;
 	shared->inode = stat.st_ino;
 	void *view = mmap(NULL, shared->view_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (view == MAP_FAILED)
@@ -256,6 +221,10 @@ shared_fill(struct iokit_shared *shared, int fd)
 	r = adxi_memory_wrap(duplicate, 0, shared->view_size, ADXI_MEMORY_DIRECTIONS, &shared->pages);
 	if (r == 0)
 		r = adxi_memory_sub(shared->pages, ADXI_MEMORY_DIRECTIONS, offset, shared->size, &shared->memory);
+	if (r == 0) {
+		shared->object = adxi_memory_object(adxi_memory_ref(shared->memory));
+		r = shared->object ? 0 : -ENOMEM;
+	}
 	return r == 0 ? adxi_memory_fill(shared->memory, shared->address, shared->size) : r;
 }
 
@@ -292,7 +261,7 @@ shared_new(uint8_t *address, size_t size, struct iokit_shared **ret_shared)
 	shared->size = size;
 	shared->first_page = round_down(address);
 	shared->view_size = (size_t)(round_down(address + size + page_size() - 1) - shared->first_page);
-	fd = memfd_create(MEMFD_NAME, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	fd = memfd_create(IOKIT_MEMFD_NAME, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return -errno;
 	int r = shared_fill(shared, fd);
@@ -312,28 +281,42 @@ return_of(int r)
 	return r == 0 ? kIOReturnSuccess : r == -ENOMEM || r == -EMFILE || r == -ENFILE ? kIOReturnNoMemory : kIOReturnError;
 }
 
-/* Only what the driver changed: the client may have written its side. */
-static void
-sync_shared(struct iokit_shared *shared)
+static const uint8_t *
+edge_view(const struct iokit_shared *shared, const struct edge *edge)
 {
-	for (unsigned i = 0; i < shared->n_edges; i++) {
-		struct edge *edge = &shared->edges[i];
-		const uint8_t *now = shared->view + (shared->address - shared->first_page) + edge->offset;
+	return shared->view + (shared->address - shared->first_page) + edge->offset;
+}
 
-		for (size_t at = 0; at < edge->size; at++) {
-			uint8_t byte = __atomic_load_n(&now[at], __ATOMIC_RELAXED);
-			if (byte != edge->seen[at]) {
-				edge->seen[at] = byte;
-				shared->address[edge->offset + at] = byte;
-			}
+/* Only what the driver changed: the client may have written its side. Memory that is no longer there gets nothing. */
+static void
+sync_edge(struct iokit_shared *shared, struct edge *edge)
+{
+	const uint8_t *now = edge_view(shared, edge);
+	uint8_t *there = shared->address + edge->offset;
+
+	if (memcmp(now, edge->seen, edge->size) == 0 || !iokit_maps_are_there(there, edge->size, true))
+		return;
+	for (size_t at = 0; at < edge->size; at++) {
+		uint8_t byte = __atomic_load_n(&now[at], __ATOMIC_RELAXED);
+		if (byte != edge->seen[at]) {
+			edge->seen[at] = byte;
+			there[at] = byte;
 		}
 	}
 }
 
 static void
-forget(struct iokit_shared *shared)
+sync_shared(struct iokit_shared *shared)
+{
+	for (unsigned i = 0; i < shared->n_edges; i++)
+		sync_edge(shared, &shared->edges[i]);
+}
+
+static void
+forget(struct iokit_connection *connection, struct iokit_shared *shared)
 {
 	adxi_list_remove(&shared->link);
+	atomic_fetch_sub(&connection->n_shared, 1);
 	shared_free(shared);
 }
 
@@ -367,13 +350,13 @@ find_locked(struct iokit_connection *connection, uint8_t *address, size_t size, 
 		bool needed = shared->kept || shared->n_users > 0;
 		if (!is_in_place(shared)) {
 			if (shared->n_users == 0)
-				forget(shared);
+				forget(connection, shared);
 		} else if (shared->address == address && shared->size == size) {
 			*ret_same = shared;
 		} else if (needed && is_inside(shared, address, size)) {
 			*ret_around = shared;
 		} else if (!needed) {
-			forget(shared);
+			forget(connection, shared);
 		}
 	}
 }
@@ -392,29 +375,32 @@ trim_locked(struct iokit_connection *connection)
 			break;
 		if (shared->kept || shared->n_users > 0)
 			continue;
-		forget(shared);
+		forget(connection, shared);
 		n--;
 	}
 }
 
-/* What the client wrote to edges since. */
-static void
+/* What the client wrote to edges since, if they are still there. */
+static int
 refresh(struct iokit_shared *shared)
 {
-	for (unsigned i = 0; i < shared->n_edges; i++) {
-		struct edge *edge = &shared->edges[i];
-		const uint8_t *now = shared->address + edge->offset;
+	int r = 0;
 
-		memcpy(shared->view + (now - shared->first_page), now, edge->size);
-		memcpy(edge->seen, now, edge->size);
+	for (unsigned i = 0; i < shared->n_edges && r == 0; i++) {
+		struct edge *edge = &shared->edges[i];
+
+		r = adxi_memory_fill_at(shared->memory, edge->offset, shared->address + edge->offset, edge->size);
+		memcpy(edge->seen, edge_view(shared, edge), edge->size);
 	}
+	return r;
 }
 
 static int
 share_locked(struct iokit_connection *connection, uint8_t *address, size_t size, bool write,
-	     struct iokit_shared **ret_shared, struct adxi_memory **ret_memory)
+	     struct iokit_shared **ret_shared, IOMemoryDescriptor **ret_memory)
 {
 	struct iokit_shared *shared, *around;
+	struct adxi_memory *part;
 	int r;
 
 	if (size > UINTPTR_MAX - (uintptr_t)address - page_size())
@@ -422,25 +408,34 @@ share_locked(struct iokit_connection *connection, uint8_t *address, size_t size,
 	find_locked(connection, address, size, &shared, &around);
 	if (!shared && around) {
 		*ret_shared = NULL;
-		return adxi_memory_sub(around->pages, ADXI_MEMORY_DIRECTIONS, (uint64_t)(address - around->first_page),
-				       size, ret_memory);
+		r = adxi_memory_sub(around->pages, ADXI_MEMORY_DIRECTIONS, (uint64_t)(address - around->first_page), size,
+				    &part);
+		if (r < 0)
+			return r;
+		*ret_memory = adxi_memory_object(part);
+		return *ret_memory ? 0 : -ENOMEM;
 	}
-	if (write && !(shared && shared->writable) && !iokit_memory_is_there(address, size, true))
+	/* What is in place was looked at already. */
+	if (write && !(shared && shared->writable && shared->n_edges == 0) && !iokit_maps_are_there(address, size, true))
 		return -EFAULT;
 	if (shared) {
 		sync_shared(shared);
-		refresh(shared);
+		r = refresh(shared);
+		if (r < 0)
+			return r;
 		adxi_list_remove(&shared->link);
 	} else {
 		r = shared_new(address, size, &shared);
 		if (r < 0)
 			return r;
+		atomic_fetch_add(&connection->n_shared, 1);
 	}
 	adxi_list_append(&connection->shared, &shared->link); /* the last used one is the last */
 	shared->n_users++;
 	shared->writable |= write;
 	*ret_shared = shared;
-	*ret_memory = adxi_memory_ref(shared->memory);
+	OSRetain((OSMetaClassBase *)shared->object);
+	*ret_memory = shared->object;
 	return 0;
 }
 
@@ -448,20 +443,13 @@ kern_return_t
 iokit_memory_share(struct iokit_connection *connection, void *address, size_t size, bool write,
 		   struct iokit_shared **ret_shared, IOMemoryDescriptor **ret_memory)
 {
-	struct adxi_memory *memory;
 	int r;
 
 	*ret_shared = NULL;
 	pthread_mutex_lock(&connection->lock);
-	r = share_locked(connection, address, size, write, ret_shared, &memory);
+	r = share_locked(connection, address, size, write, ret_shared, ret_memory);
 	pthread_mutex_unlock(&connection->lock);
-	if (r < 0)
-		return return_of(r);
-	*ret_memory = adxi_memory_object(memory);
-	if (*ret_memory)
-		return kIOReturnSuccess;
-	iokit_memory_unshare(connection, *ret_shared, false);
-	return kIOReturnNoMemory;
+	return return_of(r);
 }
 
 void
@@ -481,31 +469,13 @@ iokit_memory_sync(struct iokit_connection *connection)
 {
 	struct iokit_shared *shared;
 
+	/* What a call shared before is counted before the driver has it. */
+	if (atomic_load(&connection->n_shared) == 0)
+		return;
 	pthread_mutex_lock(&connection->lock);
 	ADXI_LIST_EACH (shared, &connection->shared, link)
 		sync_shared(shared);
 	pthread_mutex_unlock(&connection->lock);
-}
-
-bool
-iokit_memory_is_there(const void *address, size_t size, bool write)
-{
-	uintptr_t at = (uintptr_t)address, end = size > UINTPTR_MAX - at ? UINTPTR_MAX : at + size;
-	FILE *maps = fopen("/proc/self/maps", "re");
-	char line[512];
-
-	while (maps && at < end && fgets(line, sizeof line, maps)) {
-		unsigned long from, to;
-		char permissions[5];
-		if (sscanf(line, "%lx-%lx %4s", &from, &to, permissions) != 3 || to <= at)
-			continue;
-		if (from > at || permissions[0] != 'r' || (write && permissions[1] != 'w'))
-			break;
-		at = to;
-	}
-	if (maps)
-		(void)fclose(maps);
-	return at >= end;
 }
 
 kern_return_t
@@ -524,12 +494,6 @@ iokit_memory_copy(const void *address, size_t size, uint32_t flags, IOMemoryDesc
 	}
 	adxi_memory_unref(memory);
 	return return_of(r);
-}
-
-kern_return_t
-iokit_memory_snapshot(const void *bytes, size_t size, IOMemoryDescriptor **ret_memory)
-{
-	return iokit_memory_copy(bytes, size, ADXI_MEMORY_OUT, ret_memory);
 }
 
 /* ---- mappings of the driver's memory ---- */
@@ -551,10 +515,8 @@ iokit_memory_done(struct iokit_connection *connection)
 		adxi_list_remove(&mapping->link);
 		mapping_free(mapping);
 	}
-	ADXI_LIST_EACH_SAFE (shared, after, &connection->shared, link) {
-		adxi_list_remove(&shared->link);
-		shared_free(shared);
-	}
+	ADXI_LIST_EACH_SAFE (shared, after, &connection->shared, link)
+		forget(connection, shared);
 }
 
 static kern_return_t

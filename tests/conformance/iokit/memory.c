@@ -496,6 +496,63 @@ output_wild(void)
 					 (void *)(UINTPTR_MAX - PAGE), &size);
 }
 
+/* A buffer that was passed before and is gone: of a file, which is never shared in place, or pages of its own. */
+static kern_return_t
+gone(int flags, int fd)
+{
+	uint8_t *bytes = mmap(NULL, LARGE, PROT_READ | PROT_WRITE, flags, fd, 0);
+	size_t size = LARGE;
+
+	assert_true(bytes != MAP_FAILED);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(IOConnectCallStructMethod(connection_shared(), kCheckAnyCompletion,
+							   bytes, LARGE, bytes, &size),
+				 kIOReturnSuccess);
+	assert_int_equal(munmap(bytes, LARGE), 0);
+	/* Its place is still free when a call looks for what to bring up to date. */
+	assert_int_equal(call0(connection_shared(), kCheckNothing), kIOReturnSuccess);
+	return IOConnectCallStructMethod(connection_shared(), kCheckAnyCompletion, NULL, 0, bytes,
+					 &size);
+}
+
+static kern_return_t
+output_gone(void)
+{
+	return gone(MAP_PRIVATE | MAP_ANONYMOUS, -1);
+}
+
+static kern_return_t
+output_of_file_gone(void)
+{
+	int fd = memfd_create("output", MFD_CLOEXEC);
+
+	assert_int_equal(ftruncate(fd, LARGE), 0);
+	kern_return_t ret = gone(MAP_SHARED, fd);
+	assert_int_equal(close(fd), 0);
+	return ret;
+}
+
+/* Other memory lies where a buffer was: that is what the driver writes, each time. */
+static kern_return_t
+output_replaced(void)
+{
+	const uint64_t n_written = LARGE;
+	uint8_t *bytes = pages(LARGE);
+	size_t size = LARGE;
+
+	for (unsigned i = 0; i < 3; i++) {
+		assert_true(mmap(bytes, LARGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == bytes);
+		kern_return_t ret = IOConnectCallMethod(connection_shared(), kWriteOutput, &n_written, 1, NULL, 0, NULL, NULL,
+							bytes, &size);
+		if (ret != kIOReturnSuccess)
+			return ret;
+		for (size_t at = 0; at < LARGE; at++)
+			assert_int_equal(bytes[at], CONFORMANCE_BYTE(at));
+	}
+	assert_int_equal(munmap(bytes, LARGE), 0);
+	return kIOReturnSuccess;
+}
+
 static kern_return_t
 segments_33(void)
 {
@@ -552,6 +609,11 @@ const struct situation memory_rows[] = {
 	  NULL, SAID_BY_CLIENT },
 	{ "a large output at no address", output_wild, MACH_SEND_INVALID_MEMORY, "CLI002", NULL,
 	  SAID_BY_CLIENT },
+	{ "a large output that was there before", output_gone, MACH_SEND_INVALID_MEMORY, "CLI002",
+	  NULL, SAID_BY_CLIENT },
+	{ "a large output in a file that was there before", output_of_file_gone,
+	  MACH_SEND_INVALID_MEMORY, "CLI002", NULL, SAID_BY_CLIENT },
+	{ "a large output with other memory in its place", output_replaced, kIOReturnSuccess },
 	{ "no direction", no_direction, BAD },
 	{ "an unknown option", unknown_option, BAD },
 	{ "32 segments", segments_32, kIOReturnSuccess },
