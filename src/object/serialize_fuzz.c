@@ -8,8 +8,6 @@
 #include "object/containers.h"
 #include "object/serialize.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
-
 int
 adxi_serialize_fuzz(const uint8_t *bytes, size_t len)
 {
@@ -32,11 +30,4 @@ adxi_serialize_fuzz(const uint8_t *bytes, size_t len)
 	adxi_release(second);
 	adxi_buf_done(&buf);
 	return 1;
-}
-
-int
-LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
-{
-	(void)adxi_serialize_fuzz(bytes, len);
-	return 0;
 }

@@ -3,7 +3,8 @@
 #define OBJECT_SERIALIZE_FUZZ_H
 
 /** @file object/serialize_fuzz.h
- *  @brief The decoder's promise, checked on any bytes: for the unit test and for libFuzzer. */
+ *  @brief The decoder's promise, checked on any bytes: for the unit test and for
+ *  tests/fuzz/serialize.c. */
 
 #include <stddef.h>
 #include <stdint.h>
