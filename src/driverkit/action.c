@@ -44,16 +44,16 @@ struct OSAction_IVars {
 	size_t reference_size;
 	struct adxi_queue *queue; /* owned reference: where it was created; may be NULL */
 	struct adxi_list link;    /* in actions */
-	pthread_mutex_t lock;     /* guards all below */
+	pthread_mutex_t lock;     /* guards all below, and target */
 	unsigned claims;
 	adxi_ticket ticket; /* while there are claims */
-	bool cancelled; /* and atomic for adxi_actions_report() */
-	bool finished, aborted;
+	bool cancelled, finished, aborted;
 	struct handler cancel, abort;
 	OSActionWaitToken *waiter; /* borrowed from its user */
 };
 
-static pthread_mutex_t actions_lock = PTHREAD_MUTEX_INITIALIZER; /* guards the list; taken alone */
+static pthread_mutex_t actions_lock =
+	PTHREAD_MUTEX_INITIALIZER; /* guards the list; taken before an action's lock */
 static struct adxi_list actions = ADXI_LIST_INIT(actions);
 
 static void
@@ -258,7 +258,10 @@ adxi_actions_report(const OSObject *target)
 	pthread_mutex_lock(&actions_lock);
 	ADXI_LIST_EACH(ivars, &actions, link) {
 		/* A cancelled one lets go by itself, as soon as its last callback has ended. */
-		if (ivars->target != target || __atomic_load_n(&ivars->cancelled, __ATOMIC_RELAXED))
+		pthread_mutex_lock(&ivars->lock);
+		bool holds = ivars->target == target && !ivars->cancelled;
+		pthread_mutex_unlock(&ivars->lock);
+		if (!holds)
 			continue;
 		n++;
 		adxi_tell(ADXI_RULE_T29, "%s %p still holds a %s that has stopped",
@@ -280,25 +283,38 @@ claim_locked(struct OSAction_IVars *ivars)
 		ivars->ticket = adxi_ledger_open(ADXI_LEDGER_ACTION, (uintptr_t)ivars);
 }
 
+/* It goes to the action's own class, if anywhere. */
+static OS_OBJECT *
+not_redirected(OS_OBJECT *object, uint64_t method)
+{
+	struct OSAction_IVars *ivars = ((OSAction *)object)->ivars;
+
+	if (OSMetaClassFindMethod(object->meta, method))
+		return object;
+	pthread_mutex_lock(&ivars->lock);
+	bool has_target = ivars->target || ivars->cancelled; /* a cancelled one had one */
+	pthread_mutex_unlock(&ivars->lock);
+	if (!has_target)
+		return object;
+	adxi_tell(ADXI_RULE_T33, "%s was invoked as %s, and it was made for %s: dropped",
+		  object->meta->name, OSMethodName(method), OSMethodName(ivars->method));
+	return NULL;
+}
+
 static OS_OBJECT *
 action_redirect(OS_OBJECT *object, uint64_t *method)
 {
 	struct OSAction_IVars *ivars = ((OSAction *)object)->ivars;
 	OS_OBJECT *to = object;
 
-	if (!ivars || !ivars->target)
+	if (!ivars)
 		return object;
-	if (*method != ivars->method) {
-		if (OSMetaClassFindMethod(object->meta, *method))
-			return object;
-		adxi_tell(ADXI_RULE_T33, "%s was invoked as %s, and it was made for %s: dropped",
-			  object->meta->name, OSMethodName(*method), OSMethodName(ivars->method));
-		return NULL;
-	}
+	if (*method != ivars->method)
+		return not_redirected(object, *method);
 	pthread_mutex_lock(&ivars->lock);
 	if (ivars->cancelled) {
 		to = NULL;
-	} else {
+	} else if (ivars->target) {
 		claim_locked(ivars);
 		to = (OS_OBJECT *)ivars->target;
 		*method = ivars->target_method;
@@ -460,7 +476,7 @@ action_cancel(OSAction *self, const struct handler *handler)
 		pthread_mutex_unlock(&ivars->lock);
 		return kIOReturnAborted;
 	}
-	__atomic_store_n(&ivars->cancelled, true, __ATOMIC_RELAXED);
+	ivars->cancelled = true;
 	ivars->cancel = *handler;
 	wake_waiter_locked(ivars, false, true);
 	bool finish = ivars->claims == 0;
@@ -534,12 +550,7 @@ action_no_senders(OS_OBJECT *object)
 	pthread_mutex_unlock(&ivars->lock);
 	if (!run)
 		return;
-	struct adxi_queue *queue = NULL;
-	if (ivars->target)
-		queue = adxi_runtime_queue((OS_OBJECT *)ivars->target,
-					   OSMetaClassFindMethod(((OS_OBJECT *)ivars->target)->meta,
-								 ivars->target_method),
-					   self);
+	struct adxi_queue *queue = adxi_action_copy_queue(self);
 	OSRetain(object);
 	if (adxi_queue_async_f(queue ? queue : adxi_queue_root(), aborted_run, aborted_dropped,
 			       self) < 0)
@@ -616,6 +627,7 @@ OSAction_WillWait(OSAction *self, OSActionWaitToken **ret_token)
 		return kIOReturnNoMemory;
 	token->timer.fire = wait_expired;
 	token->action = self;
+	pthread_cond_init(&token->cond, NULL); /* whoever finds the token signals it */
 	pthread_mutex_lock(&ivars->lock);
 	bool free_slot = !ivars->waiter;
 	if (free_slot)
@@ -623,10 +635,10 @@ OSAction_WillWait(OSAction *self, OSActionWaitToken **ret_token)
 	token->aborted = ivars->cancelled;
 	pthread_mutex_unlock(&ivars->lock);
 	if (!free_slot) {
+		pthread_cond_destroy(&token->cond);
 		free(token);
 		return kIOReturnBusy;
 	}
-	pthread_cond_init(&token->cond, NULL);
 	OSRetain((OS_OBJECT *)self);
 	*ret_token = token;
 	return kIOReturnSuccess;
@@ -636,17 +648,9 @@ OSAction_WillWait(OSAction *self, OSActionWaitToken **ret_token)
 static bool
 waits_on_callback_queue(OSAction *self)
 {
-	struct OSAction_IVars *ivars = self->ivars;
-	struct adxi_queue *queue;
-	bool is_current;
+	struct adxi_queue *queue = adxi_action_copy_queue(self);
+	bool is_current = queue && adxi_queue_is_current(queue);
 
-	if (!ivars->target)
-		return false;
-	queue = adxi_runtime_queue(
-		(OS_OBJECT *)ivars->target,
-		OSMetaClassFindMethod(((OS_OBJECT *)ivars->target)->meta, ivars->target_method),
-		self);
-	is_current = queue && adxi_queue_is_current(queue);
 	if (is_current)
 		adxi_tell(ADXI_RULE_T36, "%s: Wait() on queue '%s', which its callback needs",
 			  ((OS_OBJECT *)self)->meta->name, adxi_queue_name(queue));

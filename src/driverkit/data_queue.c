@@ -114,21 +114,37 @@ IODataQueueDispatchSource_SetEnableWithCompletion_f_Impl(IODataQueueDispatchSour
 							 bool enable, void *context,
 							 IODispatchFunction handler)
 {
-	return adxi_source_enable(&self->ivars->state, (OS_OBJECT *)self, enable, context, handler);
+	kern_return_t ret =
+		adxi_source_enable(&self->ivars->state, (OS_OBJECT *)self, enable, context, handler);
+
+	/* What came meanwhile was not told. */
+	if (ret == kIOReturnSuccess && enable && IODataQueueDispatchSource_IsDataAvailable(self))
+		IODataQueueDispatchSource_SendDataAvailable(self);
+	return ret;
 }
 
 /* ---------------------------------------------------------------------------------------------
  * Handlers
  */
 
+static void
+call_available(OS_OBJECT *self, OSAction *action)
+{
+	IODataQueueDispatchSource_DataAvailable((IODataQueueDispatchSource *)self, action);
+}
+
+static void
+call_serviced(OS_OBJECT *self, OSAction *action)
+{
+	IODataQueueDispatchSource_DataServiced((IODataQueueDispatchSource *)self, action);
+}
+
 void
 IODataQueueDispatchSource_SendDataAvailable(IODataQueueDispatchSource *self)
 {
-	OSAction *action = adxi_source_action(&self->ivars->state);
+	struct adxi_source_state *state = &self->ivars->state;
 
-	if (action)
-		IODataQueueDispatchSource_DataAvailable(self, action);
-	OSRelease((OS_OBJECT *)action);
+	adxi_source_send(state, (OS_OBJECT *)self, adxi_source_action(state), call_available);
 }
 
 static OSAction *
@@ -146,11 +162,8 @@ serviced_action(IODataQueueDispatchSource *self)
 void
 IODataQueueDispatchSource_SendDataServiced(IODataQueueDispatchSource *self)
 {
-	OSAction *action = serviced_action(self);
-
-	if (action)
-		IODataQueueDispatchSource_DataServiced(self, action);
-	OSRelease((OS_OBJECT *)action);
+	adxi_source_send(&self->ivars->state, (OS_OBJECT *)self, serviced_action(self),
+			 call_serviced);
 }
 
 kern_return_t

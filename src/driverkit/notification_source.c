@@ -48,13 +48,28 @@ drop_pending(struct adxi_list *list)
 }
 
 static void
+call_ready(OS_OBJECT *self, OSAction *action)
+{
+	IOServiceNotificationDispatchSource_ServiceNotificationReady(
+		(IOServiceNotificationDispatchSource *)self, action);
+}
+
+static void
 send_ready(IOServiceNotificationDispatchSource *self)
 {
-	OSAction *action = adxi_source_action(&self->ivars->state);
+	struct adxi_source_state *state = &self->ivars->state;
 
-	if (action)
-		IOServiceNotificationDispatchSource_ServiceNotificationReady(self, action);
-	OSRelease((OS_OBJECT *)action);
+	adxi_source_send(state, (OS_OBJECT *)self, adxi_source_action(state), call_ready);
+}
+
+static bool
+has_pending(struct IOServiceNotificationDispatchSource_IVars *ivars)
+{
+	pthread_mutex_lock(&ivars->state.lock);
+	bool has = !adxi_list_is_empty(&ivars->pending[TERMINATED]) ||
+		   !adxi_list_is_empty(&ivars->pending[MATCHED]);
+	pthread_mutex_unlock(&ivars->state.lock);
+	return has;
 }
 
 /* @return whether the list of that type was empty before */
@@ -197,18 +212,13 @@ IOServiceNotificationDispatchSource_SetHandler(IOServiceNotificationDispatchSour
 					       OSAction *action)
 {
 	struct IOServiceNotificationDispatchSource_IVars *ivars = self->ivars;
-	bool ready;
 
 	if (!action) {
 		adxi_tell(ADXI_RULE_T95, "IOServiceNotificationDispatchSource::SetHandler(NULL)");
 		return kIOReturnBadArgument;
 	}
 	kern_return_t ret = adxi_source_set_action(&ivars->state, action);
-	pthread_mutex_lock(&ivars->state.lock);
-	ready = !adxi_list_is_empty(&ivars->pending[TERMINATED]) ||
-		!adxi_list_is_empty(&ivars->pending[MATCHED]);
-	pthread_mutex_unlock(&ivars->state.lock);
-	if (ret == kIOReturnSuccess && ready)
+	if (ret == kIOReturnSuccess && has_pending(ivars))
 		send_ready(self);
 	return ret;
 }
@@ -225,7 +235,12 @@ IOServiceNotificationDispatchSource_SetEnableWithCompletion_f_Impl(
 	IOServiceNotificationDispatchSource *self, bool enable, void *context,
 	IODispatchFunction handler)
 {
-	return adxi_source_enable(&self->ivars->state, (OS_OBJECT *)self, enable, context, handler);
+	kern_return_t ret =
+		adxi_source_enable(&self->ivars->state, (OS_OBJECT *)self, enable, context, handler);
+
+	if (ret == kIOReturnSuccess && enable && has_pending(self->ivars))
+		send_ready(self); /* what came meanwhile was not told */
+	return ret;
 }
 
 /* First of what is pending, terminations first. Service +1; NULL: nothing. */

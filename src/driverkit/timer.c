@@ -203,6 +203,15 @@ adxi_timer_disarm(struct adxi_timer *timer)
 	return armed;
 }
 
+bool
+adxi_timer_is_armed(const struct adxi_timer *timer)
+{
+	pthread_mutex_lock(&lock);
+	bool armed = timer->heap_index != 0;
+	pthread_mutex_unlock(&lock);
+	return armed;
+}
+
 unsigned
 adxi_timers_run(enum adxi_clock clock)
 {

@@ -39,6 +39,9 @@ int adxi_timer_arm(struct adxi_timer *timer, enum adxi_clock clock, uint64_t dea
  * never armed. */
 bool adxi_timer_disarm(struct adxi_timer *timer);
 
+/** Whether it will be called. */
+bool adxi_timer_is_armed(const struct adxi_timer *timer);
+
 /** Fire what is due on @p clock. @return timers fired */
 unsigned adxi_timers_run(enum adxi_clock clock);
 /** Descriptor that becomes readable when a timer of @p clock is due; owned by timer.c. -EMFILE...

@@ -13,23 +13,44 @@
 
 struct IOTimerDispatchSource_IVars {
 	struct adxi_source_state state;
-	struct adxi_timer timer; /* armed: holds a reference of the source */
+	struct adxi_timer timer; /* armed, under state.lock: holds a reference of the source */
 	IOTimerDispatchSource *self;
-	uint64_t generation;       /* changes when the deadline does */
-	uint64_t fired_generation; /* of the deadline that passed last */
-	uint64_t fired_time;
-	bool due; /* it passed while the source was disabled */
+	/* The next three under state.lock */
+	bool wanted;         /* a deadline was set and has not passed */
+	bool due;            /* it has passed, and nobody was told */
+	uint64_t fired_time; /* when */
+};
+
+struct occurrence {
+	IOTimerDispatchSource *self;
+	OSAction *action; /* owned reference */
+	uint64_t time;
 };
 
 static void
 occurred(void *context)
 {
-	struct IOTimerDispatchSource_IVars *ivars = context;
-	OSAction *action = adxi_source_action(&ivars->state);
+	const struct occurrence *occurrence = context;
 
-	if (action)
-		IOTimerDispatchSource_TimerOccurred(ivars->self, action, ivars->fired_time);
-	OSRelease((OS_OBJECT *)action);
+	IOTimerDispatchSource_TimerOccurred(occurrence->self, occurrence->action, occurrence->time);
+}
+
+/* What is due, if it may be told. One that passed while the source was disabled stays due. */
+static bool
+take_due(struct IOTimerDispatchSource_IVars *ivars, struct occurrence *ret)
+{
+	pthread_mutex_lock(&ivars->state.lock);
+	bool take = ivars->due && ivars->state.enabled;
+	if (take)
+		ivars->due = false;
+	OSAction *action = take && !ivars->state.cancelled ? ivars->state.action : NULL;
+	if (action) {
+		OSRetain((OS_OBJECT *)action);
+		*ret = (struct occurrence){ ivars->self, action, ivars->fired_time };
+		ivars->state.inside++;
+	}
+	pthread_mutex_unlock(&ivars->state.lock);
+	return action;
 }
 
 /* On the source's queue, with the reference that the timer held. */
@@ -37,15 +58,13 @@ static void
 timer_run(void *context)
 {
 	IOTimerDispatchSource *self = context;
-	struct IOTimerDispatchSource_IVars *ivars = self->ivars;
+	struct occurrence occurrence;
 
-	pthread_mutex_lock(&ivars->state.lock);
-	bool stale = ivars->fired_generation != ivars->generation;
-	if (!stale && !ivars->state.enabled)
-		ivars->due = true;
-	pthread_mutex_unlock(&ivars->state.lock);
-	if (!stale)
-		adxi_runtime_inline(occurred, ivars);
+	if (take_due(self->ivars, &occurrence)) {
+		adxi_runtime_inline(occurred, &occurrence);
+		OSRelease((OS_OBJECT *)occurrence.action);
+		adxi_source_leave(&self->ivars->state);
+	}
 	OSRelease((OS_OBJECT *)self);
 }
 
@@ -62,11 +81,17 @@ timer_fired(struct adxi_timer *timer)
 	struct IOTimerDispatchSource_IVars *ivars =
 		adxi_container_of(timer, struct IOTimerDispatchSource_IVars, timer);
 
+	/* It may have been armed again since it was taken out to be fired: then that deadline counts. */
 	pthread_mutex_lock(&ivars->state.lock);
-	ivars->fired_generation = ivars->generation;
-	ivars->fired_time = adxi_clock_now(ADXI_CLOCK_UPTIME);
+	bool due = ivars->wanted && !adxi_timer_is_armed(timer);
+	if (due) {
+		ivars->wanted = false;
+		ivars->due = true;
+		ivars->fired_time = adxi_clock_now(ADXI_CLOCK_UPTIME);
+	}
 	pthread_mutex_unlock(&ivars->state.lock);
-	if (adxi_queue_async_f(ivars->state.queue, timer_run, timer_dropped, ivars->self) < 0)
+	if (!due ||
+	    adxi_queue_async_f(ivars->state.queue, timer_run, timer_dropped, ivars->self) < 0)
 		timer_dropped(ivars->self);
 }
 
@@ -115,13 +140,6 @@ IOTimerDispatchSource_SetHandler(IOTimerDispatchSource *self, OSAction *action)
 	return adxi_source_set_action(&self->ivars->state, action);
 }
 
-static void
-disarm(IOTimerDispatchSource *self)
-{
-	if (adxi_timer_disarm(&self->ivars->timer))
-		OSRelease((OS_OBJECT *)self);
-}
-
 kern_return_t
 IOTimerDispatchSource_WakeAtTime(IOTimerDispatchSource *self, uint64_t options, uint64_t deadline,
 				 uint64_t leeway)
@@ -133,20 +151,25 @@ IOTimerDispatchSource_WakeAtTime(IOTimerDispatchSource *self, uint64_t options, 
 		return kIOReturnNotReady;
 	if (adxi_clock_from_options(options, &clock) < 0)
 		return kIOReturnBadArgument;
-	disarm(self);
+	/* Under the lock, so that a Cancel comes before it, or disarms. */
 	pthread_mutex_lock(&ivars->state.lock);
-	bool cancelled = ivars->state.cancelled;
-	ivars->generation++;
-	ivars->due = false;
-	pthread_mutex_unlock(&ivars->state.lock);
-	if (cancelled)
-		return kIOReturnAborted;
-	OSRetain((OS_OBJECT *)self);
-	if (adxi_timer_arm(&ivars->timer, clock, deadline) < 0) {
-		OSRelease((OS_OBJECT *)self);
-		return kIOReturnNoMemory;
+	kern_return_t ret = ivars->state.cancelled ? kIOReturnAborted : kIOReturnSuccess;
+	bool had_reference = ret == kIOReturnSuccess && adxi_timer_disarm(&ivars->timer);
+	if (ret == kIOReturnSuccess) {
+		OSRetain((OS_OBJECT *)self);
+		ivars->due = false;
+		ivars->wanted = true;
+		if (adxi_timer_arm(&ivars->timer, clock, deadline) < 0) {
+			ivars->wanted = false;
+			ret = kIOReturnNoMemory;
+		}
 	}
-	return kIOReturnSuccess;
+	pthread_mutex_unlock(&ivars->state.lock);
+	if (had_reference)
+		OSRelease((OS_OBJECT *)self);
+	if (ret == kIOReturnNoMemory)
+		OSRelease((OS_OBJECT *)self);
+	return ret;
 }
 
 kern_return_t
@@ -156,7 +179,8 @@ IOTimerDispatchSource_Cancel_f_Impl(IOTimerDispatchSource *self, void *context,
 	kern_return_t ret =
 		adxi_source_cancel(&self->ivars->state, (OS_OBJECT *)self, context, handler);
 
-	disarm(self);
+	if (adxi_timer_disarm(&self->ivars->timer))
+		OSRelease((OS_OBJECT *)self);
 	return ret;
 }
 
@@ -170,8 +194,6 @@ IOTimerDispatchSource_SetEnableWithCompletion_f_Impl(IOTimerDispatchSource *self
 
 	pthread_mutex_lock(&ivars->state.lock);
 	bool fire = ret == kIOReturnSuccess && enable && ivars->due;
-	if (fire)
-		ivars->due = false;
 	pthread_mutex_unlock(&ivars->state.lock);
 	if (fire) {
 		OSRetain((OS_OBJECT *)self);

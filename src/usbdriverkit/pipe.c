@@ -43,7 +43,8 @@ struct buffer {
 /* A pipe's ring in this process. It lives as long as the pipe's proxy and usbhost's end of it. */
 struct ADXUSBCompletions_IVars {
 	struct adxi_mapping *mapping;  /* owned */
-	struct usb_ring *shared;       /* in it */
+	struct usb_ring *_Atomic mapped; /* in it, as long as there is one: for who comes uncalled */
+	struct usb_ring *shared;       /* the same: for who has the pipe, or was posted */
 	struct adxi_invoker *invoker;  /* owned: callbacks run there */
 	uint8_t address;
 	_Atomic bool posted;           /* the invoker is, with a reference to the object */
@@ -288,7 +289,7 @@ run(void *context, bool dropped)
 void
 ADXUSBCompletions_Completed_Impl(ADXUSBCompletions *self)
 {
-	if (self->ivars)
+	if (self->ivars && atomic_load(&self->ivars->mapped))
 		post(self);
 }
 
@@ -298,10 +299,12 @@ completions_no_senders(OS_OBJECT *object)
 {
 	ADXUSBCompletions *self = (ADXUSBCompletions *)object;
 
-	if (!self->ivars || !self->ivars->shared)
+	if (!self->ivars)
 		return;
+	/* Perhaps the ring is being mapped just now: either this thread sees it, or that one sees this. */
 	atomic_store(&self->ivars->ending, true);
-	post(self);
+	if (atomic_load(&self->ivars->mapped))
+		post(self);
 }
 
 static void
@@ -372,6 +375,7 @@ map_ring(struct ADXUSBCompletions_IVars *ring, IOMemoryDescriptor *descriptor)
 	    adxi_memory_map(memory, 0, sizeof(struct usb_ring), 0, 0, &ring->mapping) < 0)
 		return kIOReturnVMError;
 	ring->shared = adxi_mapping_address(ring->mapping);
+	atomic_store(&ring->mapped, ring->shared);
 	return kIOReturnSuccess;
 }
 
@@ -395,6 +399,8 @@ make_ring(IOUSBHostPipe *self, OSAction *action, bool *ret_keep)
 	OSRelease((OS_OBJECT *)memory);
 	if (status == kIOReturnSuccess) {
 		ivars->completions = completions;
+		if (atomic_load(&completions->ivars->ending))
+			post(completions);
 		return ivars;
 	}
 	log_debug("AsyncIO goes by messages: %#x", (unsigned)status);
