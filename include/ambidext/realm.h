@@ -33,6 +33,9 @@ ADX_API kern_return_t adx_copy_log(uint64_t after, CFStringRef server, CFArrayRe
 /** Who opened, loaded or attached what, or was refused: lines as above, where server is the user. kIOReturnNotPrivileged: only
  *  the realm's user and root may read it. */
 ADX_API kern_return_t adx_copy_audit(uint64_t after, CFArrayRef *lines, uint64_t *next);
+/** What went wrong with drivers' processes since the realm began: dictionaries id, time, noticed (CLOCK_MONOTONIC), pid, server,
+ *  bundle, how, fault, signal, status, ran, text, folder. Those with a number above @p after. */
+ADX_API kern_return_t adx_copy_incidents(uint64_t after, CFArrayRef *incidents);
 ADX_API kern_return_t adx_realm_shutdown(void);
 
 /** dextd's description of an entry, as `ioreg` prints it: id, class, classes, name, location, userClass, bundle, registered, matched,

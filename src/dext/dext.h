@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <ambidext/realm.h>
 
@@ -33,6 +34,7 @@ int command_list(int argc, char **argv);
 int command_attach(int argc, char **argv);
 int command_detach(int argc, char **argv);
 int command_log(int argc, char **argv);
+int command_crash(int argc, char **argv);
 int command_explain(int argc, char **argv);
 int command_realm(int argc, char **argv);
 
@@ -49,6 +51,16 @@ const char *answer_text(kern_return_t answer);
 const char *installed_path(const char *from_self, char path[static PATH_MAX]);
 /** A program of ours: $@p variable if it is set, else the installed one, else its name, for $PATH. @return @p path or borrowed */
 const char *own_program(const char *variable, const char *from_self, char path[static PATH_MAX]);
+
+/* crash.c: incidents in the folder of a realm. */
+
+/** Number of the newest; 0: none. */
+uint64_t crash_newest(const char *realm);
+/** How many are newer than @p after. */
+unsigned crash_count(const char *realm, uint64_t after);
+/** Print those newer than @p after, the first @p max of them. */
+void crash_show_all(const char *realm, uint64_t after, unsigned max);
+void crash_remove_all(const char *realm);
 
 /* plist.c: an Info.plist with Xcode's variables. */
 

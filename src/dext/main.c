@@ -39,12 +39,18 @@ const struct command commands[] = {
 	  "      --json              one object a line\n"
 	  "      --rules             only lines that tell of a rule\n"
 	  "      --audit             who opened, loaded or attached what, or was refused, in its place\n" },
+	{ "crash", "list|show [NUMBER]", "what went wrong with drivers' processes, with the place in the source", command_crash,
+	  "  The newest is shown when no NUMBER is given.\n"
+	  "      --json              for programs\n"
+	  "      --maps              with the process' memory map\n" },
 	{ "explain", "[ID]", "what a rule wants, how to mend it, and what macOS does; without ID: all rules", command_explain,
 	  "      --json              for programs\n" },
 	{ "realm", "run [OPTION...] [-- CMD...]", "start a private dextd, run a command in it (default: a shell), end it", command_realm,
 	  "      --dir DIR           realm directory (default: a new one, removed at the end)\n"
 	  "      --load BUNDLE       load a bundle first; may be given several times\n"
 	  "      --attach DEVICE     attach a device after that; may be given several times\n"
+	  "      --dextd OPTION      an option for dextd, as --restart=apple; may be given several times\n"
+	  "      --allow-crashes     do not fail when a driver crashed, or a sanitizer reported something\n"
 	  "      --strict macos      make portability verdicts fail as macOS would\n"
 	  "      --log FILE          write the realm's log there at the end (- is standard error)\n"
 	  "  -v, --verbose           write the realm's log to standard error as it comes; without this and --log\n"

@@ -19,11 +19,17 @@
 #define READY_TIMEOUT_MS 30000
 #define QUIET_SECONDS 10u
 #define MAX_ACTIONS 64
+#define MAX_OPTIONS 32
+#define SHOWN_MAX 3 /* incidents that are shown whole */
 
 struct realm {
 	char dir[PATH_MAX];
 	bool own_dir;                /* made here, removed at the end */
 	const char *strict, *log;
+	bool allow_crashes;
+	const char *options[MAX_OPTIONS]; /* borrowed: dextd's */
+	unsigned n_options;
+	uint64_t incident;           /* the newest when it began */
 	bool verbose;                /* the log goes to standard error as it is written */
 	struct { bool attach; const char *what; } actions[MAX_ACTIONS]; /* in the order they were given */
 	unsigned n_actions;
@@ -66,8 +72,11 @@ start_dextd(struct realm *realm)
 		(void)setpgid(0, 0); /* a terminal's interrupt is for the command; dextd is ended below */
 		(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
 		const char *arguments[] = { own_program("AMBIDEXT_DEXTD", DEXTD_FROM_DEXT, installed),
-					    "--realm", realm->dir, "--ready-fd", ready_number, NULL, NULL, NULL, NULL };
+					    "--realm", realm->dir, "--ready-fd", ready_number,
+					    [5 + 3 + MAX_OPTIONS] = NULL };
 		size_t n = 5;
+		for (unsigned i = 0; i < realm->n_options; i++)
+			arguments[n++] = realm->options[i];
 		if (realm->verbose)
 			arguments[n++] = "--foreground";
 		if (realm->strict) {
@@ -156,9 +165,32 @@ write_log(const char *path)
 	(void)fclose(file);
 }
 
-static void
+/* Whole, to standard error. @return their number */
+static unsigned
+show_incidents(const struct realm *realm)
+{
+	unsigned n = crash_count(realm->dir, realm->incident);
+	int output;
+
+	if (n == 0)
+		return 0;
+	(void)fflush(stdout);
+	output = dup(STDOUT_FILENO);
+	(void)dup2(STDERR_FILENO, STDOUT_FILENO);
+	crash_show_all(realm->dir, realm->incident, SHOWN_MAX);
+	(void)fflush(stdout);
+	if (output >= 0) {
+		(void)dup2(output, STDOUT_FILENO);
+		close(output);
+	}
+	return n;
+}
+
+/* @return incidents that nobody allowed */
+static unsigned
 end(struct realm *realm)
 {
+	unsigned n_incidents = 0;
 	int status;
 
 	if (realm->dextd > 0) {
@@ -170,8 +202,14 @@ end(struct realm *realm)
 		if (WIFSIGNALED(status))
 			(void)fail("realm", "dextd ended by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
 	}
+	/* Now: a sanitizer may have had its say when the drivers ended. */
+	if (!realm->allow_crashes)
+		n_incidents = show_incidents(realm);
+	if (realm->own_dir)
+		crash_remove_all(realm->dir);
 	if (realm->own_dir && rmdir(realm->dir) < 0)
 		(void)fail("realm", "%s is left over: %s", realm->dir, strerror(errno));
+	return n_incidents;
 }
 
 int
@@ -181,6 +219,7 @@ command_realm(int argc, char **argv)
 		{ "dir", required_argument, NULL, 'd' },  { "load", required_argument, NULL, 'l' },
 		{ "attach", required_argument, NULL, 'a' }, { "strict", required_argument, NULL, 's' },
 		{ "log", required_argument, NULL, 'o' },  { "verbose", no_argument, NULL, 'v' },
+		{ "dextd", required_argument, NULL, 'D' }, { "allow-crashes", no_argument, NULL, 'c' },
 		{ NULL, 0, NULL, 0 },
 	};
 	struct realm realm = { 0 };
@@ -213,6 +252,14 @@ command_realm(int argc, char **argv)
 		case 'o':
 			realm.log = optarg;
 			break;
+		case 'D':
+			if (realm.n_options == MAX_OPTIONS)
+				return fail("realm", "more than %d --dextd", MAX_OPTIONS);
+			realm.options[realm.n_options++] = optarg;
+			break;
+		case 'c':
+			realm.allow_crashes = true;
+			break;
 		case 'v':
 			realm.verbose = true;
 			break;
@@ -235,6 +282,7 @@ command_realm(int argc, char **argv)
 	(void)sigaction(SIGINT, &action, NULL);
 	(void)sigaction(SIGTERM, &action, NULL);
 	(void)setenv("AMBIDEXT_REALM", realm.dir, 1);
+	realm.incident = crash_newest(realm.dir);
 	status = start_dextd(&realm);
 	if (status == EXIT_OK)
 		status = do_actions(&realm);
@@ -244,6 +292,11 @@ command_realm(int argc, char **argv)
 		progress("dext realm: it ended with %d; the realm's log:", status);
 		realm.log = "-";
 	}
-	end(&realm);
+	unsigned n_incidents = end(&realm);
+	if (n_incidents > 0) {
+		int failed = fail("realm", "%u time%s something went wrong with a driver, and is shown above; --allow-crashes lets it pass",
+				  n_incidents, n_incidents > 1 ? "s" : "");
+		status = status == EXIT_OK ? failed : status;
+	}
 	return status;
 }

@@ -50,6 +50,11 @@ ending_kind_of(const struct ending_facts *facts)
 {
 	int signal = WIFSIGNALED(facts->status) ? WTERMSIG(facts->status) : 0;
 
+	/* A handler that was there before ours may have made something else of it: a sanitizer
+	 * exits, and last words that are stuck end with an alarm. */
+	if (facts->crash_signal && signal != SIGKILL)
+		signal = facts->crash_signal;
+
 	if (facts->was_leaving && WIFEXITED(facts->status) && WEXITSTATUS(facts->status) == 0)
 		return ENDING_ASKED;
 	if (!signal)

@@ -32,6 +32,7 @@ struct ending_facts {
 	bool was_leaving;       /* its end was asked for */
 	enum ending_kind by_us; /* dextd killed it, and why; ENDING_NONE: did not */
 	bool memory_killed;     /* the kernel killed for lack of memory meanwhile */
+	int crash_signal;       /* its last words: the signal that its handler saw; 0: none */
 	bool memory_failed;     /* its last words: nothing could be allocated */
 };
 

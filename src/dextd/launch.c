@@ -148,6 +148,7 @@ output_line(void *userdata, const char *line)
 	const char *text = adxi_logline_parse(line, rule);
 
 	realm_peer_log(server->realm, server->account, (int)server->pid, server->name, rule, text);
+	incident_line(server, line);
 }
 
 static void

@@ -168,6 +168,19 @@ journal_copy(const struct journal *journal, uint64_t after, const char *filter, 
 	return array;
 }
 
+void
+journal_last(const struct journal *journal, int pid, unsigned max, line_fn *fn, void *userdata)
+{
+	const struct log_line *line;
+	unsigned n = 0;
+
+	ADXI_LIST_EACH(line, &journal->lines, link)
+		n += line->pid == pid;
+	ADXI_LIST_EACH(line, &journal->lines, link)
+		if (line->pid == pid && n-- <= max)
+			fn(userdata, line->text);
+}
+
 static void
 cut(struct line_cutter *cutter, line_fn *fn, void *userdata)
 {

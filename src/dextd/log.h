@@ -31,6 +31,11 @@ void journal_add_line(struct journal *journal, int pid, const char *server, cons
 OSArray *journal_copy(const struct journal *journal, uint64_t after, const char *filter,
 		      uint32_t max_lines, uint64_t *ret_next);
 
+typedef void line_fn(void *userdata, const char *line);
+/** The last lines of a process, at most @p max, oldest first. */
+void journal_last(const struct journal *journal, int pid, unsigned max, line_fn *fn,
+		  void *userdata);
+
 /** Every line also goes there (dextd's --foreground). */
 typedef void journal_tee_fn(void *userdata, int pid, const char *server, const char *rule,
 			    const char *text);
@@ -41,7 +46,6 @@ struct line_cutter {
 	size_t len;
 	char data[4097];
 };
-typedef void line_fn(void *userdata, const char *line);
 /** Feed what was read; each complete line (or as much as fits) goes to @p fn. @p len 0: the end,
  * flush. */
 void line_cutter_feed(struct line_cutter *cutter, const char *data, size_t len, line_fn *fn,

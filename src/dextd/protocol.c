@@ -558,6 +558,17 @@ ADXRegistry_UnloadBundle_Impl(ADXRegistry *self, OSString *bundleID)
 }
 
 kern_return_t
+ADXRegistry_CopyIncidents_Impl(ADXRegistry *self, uint64_t after, OSArray **incidents)
+{
+	struct connection *connection;
+
+	CONNECTION(self, connection);
+	OWNER(connection, "see what crashed");
+	*incidents = incidents_copy(connection->realm->incidents, after);
+	return *incidents ? kIOReturnSuccess : kIOReturnNoMemory;
+}
+
+kern_return_t
 ADXRegistry_Unquarantine_Impl(ADXRegistry *self, OSString *name, uint32_t *count)
 {
 	struct connection *connection;

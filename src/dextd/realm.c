@@ -26,6 +26,7 @@ const struct realm_config realm_config_default = {
 	.stop_limit_ns = 15 * ADXI_NS_PER_S,
 	.exit_ns = 3 * ADXI_NS_PER_S,
 	.restart = SUPERVISE_RULES_DEFAULT,
+	.crashes_kept = 20,
 };
 
 void
@@ -133,6 +134,8 @@ realm_new(const struct realm_config *config, struct adxi_loop *loop, struct real
 	if (r == 0)
 		r = journal_new(JOURNAL_LINES, JOURNAL_BYTES, &realm->audit);
 	if (r == 0)
+		r = incidents_new(config->dir, config->crashes_kept, &realm->incidents);
+	if (r == 0)
 		r = registry_new(&ops, realm, &realm->registry);
 	if (r == 0)
 		r = catalogue_new(&realm->catalogue);
@@ -171,6 +174,7 @@ realm_free(struct realm *realm)
 	}
 	registry_free(realm->registry);
 	catalogue_free(realm->catalogue);
+	incidents_free(realm->incidents);
 	journal_free(realm->journal);
 	journal_free(realm->audit);
 	quotas_free(realm->quotas);

@@ -28,6 +28,7 @@
 #include "channel/loop.h"
 #include "dextd/catalogue.h"
 #include "dextd/ending.h"
+#include "dextd/incident.h"
 #include "dextd/log.h"
 #include "dextd/quota.h"
 #include "dextd/registry.h"
@@ -52,6 +53,7 @@ struct realm_config {
 	uint64_t stop_limit_ns;   /* then the process is killed */
 	uint64_t exit_ns;         /* a process that was told to exit has this long */
 	struct supervise_rules restart;
+	unsigned crashes_kept;    /* folders of incidents */
 };
 extern const struct realm_config realm_config_default;
 
@@ -68,6 +70,7 @@ struct realm {
 	struct journal *journal;     /* owned */
 	struct journal *audit;       /* owned: who opened what */
 	struct quotas *quotas;       /* owned */
+	struct incidents *incidents; /* owned */
 	uint64_t next_peer; /* connections, servers and openings share these numbers; 0 is none */
 	struct adxi_list connections;
 	struct adxi_list servers;
@@ -197,6 +200,9 @@ struct server {
 	enum ending_kind killed_for; /* dextd killed it, and why is in the log; ENDING_NONE: did not */
 	enum ending_kind ending;    /* known when it is reaped; ENDING_NONE before */
 	bool was_leaving;           /* its end was asked for */
+	int record_fd;              /* owned: its crash record; -1: none */
+	uint64_t incident_id;       /* 0: none yet */
+	char last_words[320];       /* how it ended, as a sentence */
 };
 
 /** Process for @p personality's service @p tag: one that is shared, or a new one. +1. */

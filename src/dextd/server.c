@@ -77,6 +77,8 @@ server_unref(struct server *server)
 	quota_account_unref(server->account);
 	launch_free_strings(server->argv);
 	launch_close_passed(server);
+	if (server->record_fd >= 0)
+		(void)close(server->record_fd);
 	free(server->cutter);
 	free(server->name);
 	free(server);
@@ -186,6 +188,7 @@ server_new(struct realm *realm, const char *name, uint64_t tag)
 	server->realm = realm;
 	server->id = realm->next_peer++;
 	server->tag = tag;
+	server->record_fd = -1;
 	server->name = strdup(name);
 	server->account = quota_account(realm->quotas, QUOTA_OF_SERVER, server->id);
 	server->cutter = calloc(1, sizeof *server->cutter);
@@ -207,6 +210,7 @@ launch(struct server *server)
 	int r;
 
 	adxi_list_append(&server->realm->servers, &server_ref(server)->link);
+	incident_prepare(server);
 	r = launch_spawn(server, child_ended, time_is_up);
 	if (r == 0)
 		return 0;
@@ -548,6 +552,8 @@ find_ending(struct server *server, int status)
 		.by_us = server->killed_for,
 	};
 
+	facts.crash_signal = incident_signal(server, &facts.memory_failed);
+
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && !facts.by_us) {
 		server->realm->memory_kills = process_memory_kills();
 		facts.memory_killed = server->realm->memory_kills > kills;
@@ -555,37 +561,60 @@ find_ending(struct server *server, int status)
 	server->ending = ending_kind_of(&facts);
 }
 
+/* Its sentence, and the rule to tell it by; false: nothing is wrong. */
+static bool
+say_ending(struct server *server, int status, int crash_signal, enum adxi_rule *ret_rule)
+{
+	double seconds = (double)(server->noticed_ns - server->launched_ns) / 1e9;
+	int signal = WIFSIGNALED(status) ? WTERMSIG(status) : crash_signal;
+	char *text = server->last_words;
+	size_t size = sizeof server->last_words;
+
+	*ret_rule = ADXI_RULE_SRV001;
+	if (server->ending == ENDING_ASKED ||
+	    (server->killed_for && server->ending == server->killed_for)) {
+		(void)snprintf(text, size, "process %d of %s ended after %.3f s (%s)",
+			       (int)server->pid, server->name, seconds,
+			       ending_word(server->ending));
+		return false;
+	}
+	if (server->ending == ENDING_MEMORY) {
+		*ret_rule = ADXI_RULE_SUP003;
+		(void)snprintf(text, size,
+			       "process %d of %s was killed by signal %d (%s) after %.3f s, as no "
+			       "memory was left for it",
+			       (int)server->pid, server->name, signal, strsignal(signal), seconds);
+	} else if (!server->host && WIFEXITED(status)) {
+		*ret_rule = ADXI_RULE_T72;
+		(void)snprintf(text, size,
+			       "process %d of %s (%s) ended with status %d before it checked in",
+			       (int)server->pid, server->name, server->argv[0],
+			       WEXITSTATUS(status));
+	} else if (WIFEXITED(status)) {
+		(void)snprintf(text, size, "process %d of %s ended with status %d after %.3f s",
+			       (int)server->pid, server->name, WEXITSTATUS(status), seconds);
+	} else {
+		(void)snprintf(text, size,
+			       "process %d of %s was killed by signal %d (%s)%s after %.3f s%s",
+			       (int)server->pid, server->name, signal, strsignal(signal),
+			       WCOREDUMP(status) ? ", core dumped" : "", seconds,
+			       server->ending == ENDING_KILLED
+				       ? "; somebody sent it, so that it is no crash of the driver"
+				       : "");
+	}
+	return true;
+}
+
 static void
 tell_ending(struct server *server, int status)
 {
-	double seconds = (double)(server->noticed_ns - server->launched_ns) / 1e9;
+	bool no_memory;
+	enum adxi_rule rule;
 
-	if (server->ending == ENDING_ASKED ||
-	    (server->killed_for && server->ending == server->killed_for))
-		realm_log(server->realm, server, "process %d ended after %.3f s (%s)",
-			  (int)server->pid, seconds, ending_word(server->ending));
-	else if (!server->host && WIFEXITED(status))
-		adxi_tell(ADXI_RULE_T72,
-			  "process %d of %s (%s) ended with status %d before it checked in",
-			  (int)server->pid, server->name, server->argv[0], WEXITSTATUS(status));
-	else if (WIFEXITED(status))
-		adxi_tell(ADXI_RULE_SRV001, "process %d of %s ended with status %d after %.3f s",
-			  (int)server->pid, server->name, WEXITSTATUS(status), seconds);
-	else if (server->ending == ENDING_MEMORY)
-		adxi_tell(ADXI_RULE_SUP003,
-			  "process %d of %s was killed by signal %d (%s) after %.3f s, as no "
-			  "memory was left for it",
-			  (int)server->pid, server->name, WTERMSIG(status),
-			  strsignal(WTERMSIG(status)), seconds);
+	if (say_ending(server, status, incident_signal(server, &no_memory), &rule))
+		adxi_tell(rule, "%s", server->last_words);
 	else
-		adxi_tell(ADXI_RULE_SRV001,
-			  "process %d of %s was killed by signal %d (%s)%s after %.3f s%s",
-			  (int)server->pid, server->name, WTERMSIG(status),
-			  strsignal(WTERMSIG(status)), WCOREDUMP(status) ? ", core dumped" : "",
-			  seconds,
-			  server->ending == ENDING_KILLED
-				  ? "; somebody sent it, so that it is no crash of the driver"
-				  : "");
+		realm_log(server->realm, server, "%s", server->last_words);
 }
 
 static void
@@ -603,6 +632,7 @@ child_ended(struct adxi_source *source, pid_t pid, int status, void *userdata)
 	launch_end_output(server);
 	find_ending(server, status);
 	tell_ending(server, status);
+	incident_ended(server, status);
 	server_gone(server);
 	provider_server_ended(realm, server);
 	server->pid = 0;

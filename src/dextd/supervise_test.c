@@ -140,7 +140,11 @@ test_no_limit_and_hosts(void **state)
 static enum ending_kind
 kind(int status, bool leaving, enum ending_kind by_us, bool oom, bool no_memory)
 {
-	const struct ending_facts facts = { status, leaving, by_us, oom, no_memory };
+	const struct ending_facts facts = { .status = status,
+					    .was_leaving = leaving,
+					    .by_us = by_us,
+					    .memory_killed = oom,
+					    .memory_failed = no_memory };
 
 	return ending_kind_of(&facts);
 }
@@ -161,6 +165,13 @@ test_endings(void **state)
 	assert_int_equal(kind(SIGSEGV, false, ENDING_NONE, false, true), ENDING_MEMORY);
 	assert_int_equal(kind(SIGABRT, false, ENDING_NONE, false, true), ENDING_MEMORY);
 	assert_int_equal(kind(SIGKILL, false, ENDING_HUNG, false, false), ENDING_HUNG);
+	/* A sanitizer made an exit of it; its last words were stuck, and an alarm ended them. */
+	assert_int_equal(ending_kind_of(&(const struct ending_facts){ .status = 1 << 8,
+								      .crash_signal = SIGSEGV }),
+			 ENDING_SIGNAL);
+	assert_int_equal(ending_kind_of(&(const struct ending_facts){ .status = SIGALRM,
+								      .crash_signal = SIGABRT }),
+			 ENDING_ABORT);
 	/* It crashed before dextd's blow came. */
 	assert_int_equal(kind(SIGSEGV, false, ENDING_HUNG, false, false), ENDING_SIGNAL);
 	assert_false(ending_is_fault(ENDING_KILLED));

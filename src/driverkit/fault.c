@@ -4,18 +4,20 @@
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <unistd.h>
 
 #include "base/rules.h"
+#include "driverkit/flight.h"
 #include "driverkit/underway.h"
 
-#define NULL_PAGE 4096u /* what is read through a NULL pointer lies here */
+#define LAST_WORDS_S 5u    /* to say them; the record is written before */
+#define NULL_PAGE    4096u /* what is read through a NULL pointer lies here */
 
 static const struct {
 	int number;
 	const char *name;
-} signals[] = {
-	{ SIGSEGV, "SIGSEGV" }, { SIGBUS, "SIGBUS" }, { SIGFPE, "SIGFPE" }, { SIGILL, "SIGILL" }
-};
+} signals[] = { { SIGSEGV, "SIGSEGV" }, { SIGBUS, "SIGBUS" },   { SIGFPE, "SIGFPE" },
+		{ SIGILL, "SIGILL" },   { SIGTRAP, "SIGTRAP" }, { SIGABRT, "SIGABRT" } };
 #define N_SIGNALS (sizeof(signals) / sizeof(*signals))
 
 static struct sigaction before[N_SIGNALS];
@@ -34,7 +36,7 @@ tell_fault(int number, uintptr_t address)
 {
 	const struct adxi_underway now = adxi_underway_now();
 	const unsigned long long at = address, selector = now.selector, size = now.input_size;
-	bool null = (number == SIGSEGV || number == SIGBUS) && address < NULL_PAGE;
+	const bool null = (number == SIGSEGV || number == SIGBUS) && address < NULL_PAGE;
 
 	if (now.client && null && now.input == ADXI_INPUT_DESCRIPTOR)
 		adxi_tell(ADXI_RULE_T4,
@@ -47,6 +49,10 @@ tell_fault(int number, uintptr_t address)
 			  "%s at address %#llx in %s selector %llu: structureInput is NULL, as the "
 			  "client sent no input bytes",
 			  name_of(number), at, now.client, selector);
+	else if (number == SIGABRT)
+		adxi_tell(ADXI_RULE_DRV002, "it aborted%s%s%s%s", now.method ? " in " : "",
+			  now.method ? now.method : "", now.method ? " of a " : "",
+			  now.method ? now.class_name : "");
 	else if (now.client)
 		adxi_tell(ADXI_RULE_DRV002,
 			  "%s at address %#llx in %s selector %llu (in %s of a %s)",
@@ -67,7 +73,13 @@ on_fault(int number, siginfo_t *info, void *context)
 {
 	for (size_t i = 0; i < N_SIGNALS; i++)
 		(void)sigaction(signals[i].number, &before[i], NULL);
+	adxi_flight_crashed(number, info, context, adxi_underway_now().method,
+			    adxi_underway_flight());
+	/* What tells may need a lock that this thread holds. */
+	(void)signal(SIGALRM, SIG_DFL);
+	(void)alarm(LAST_WORDS_S);
 	tell_fault(number, (uintptr_t)info->si_addr);
+	(void)alarm(0);
 	if (info->si_code <= 0) /* somebody sent it: no instruction will */
 		(void)raise(number);
 }
@@ -75,8 +87,9 @@ on_fault(int number, siginfo_t *info, void *context)
 void
 adxi_fault_install(void)
 {
-	struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO };
+	struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK };
 
+	adxi_flight_open();
 	(void)sigemptyset(&action.sa_mask);
 	for (size_t i = 0; i < N_SIGNALS; i++)
 		(void)sigaction(signals[i].number, &action, &before[i]);

@@ -7,19 +7,23 @@
 
 #include "base/buf.h"
 #include "base/rules.h"
+#include "driverkit/flight.h"
 #include "driverkit/queue.h"
 #include "driverkit/timer.h"
 #include "driverkit/underway.h"
 
 struct place {
-	struct place *next;       /* in places; never removed */
-	bool taken;               /* atomic: a living thread has it */
-	uint64_t turn;            /* atomic: changes with every begin and end */
-	struct adxi_underway now; /* words read from outside, each atomic */
-	uint64_t seen, told;      /* the watch's: turns */
+	struct place *next;         /* in places; never removed */
+	bool taken;                 /* atomic: a living thread has it */
+	uint64_t turn;              /* atomic: changes with every begin and end */
+	struct adxi_underway now;   /* words read from outside, each atomic */
+	uint64_t seen, told;        /* the watch's: turns */
+	struct crash_place *flight; /* what it did last; never NULL, perhaps nobody's */
+	void *stack;                /* owned: of its signal handlers; NULL: none, or not ours */
 };
 
-static struct place *places; /* atomic */
+static struct place *places;       /* atomic */
+static struct crash_place nowhere; /* of threads that have no place in the record */
 static _Thread_local struct place *mine;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t key;
@@ -32,6 +36,11 @@ place_left(void *value)
 {
 	struct place *place = value;
 
+	if (place->flight != &nowhere)
+		adxi_flight_place_left(place->flight);
+	place->flight = &nowhere;
+	adxi_flight_stack_end(place->stack);
+	place->stack = NULL;
 	__atomic_store_n(&place->taken, false, __ATOMIC_RELEASE);
 }
 
@@ -63,6 +72,10 @@ place_new(void)
 						    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
 			;
 	}
+	place->flight = adxi_flight_place();
+	if (!place->flight)
+		place->flight = &nowhere;
+	place->stack = adxi_flight_stack();
 	(void)pthread_setspecific(key, place);
 	mine = place;
 	return place;
@@ -151,6 +164,19 @@ set(struct place *place, const struct adxi_underway *now)
 	SET(place->now.callers, now->callers);
 }
 
+/* For who looks at it when the process is no more. */
+static void
+note(struct crash_place *flight, const struct adxi_underway *now)
+{
+	const uint32_t n = GET(flight->n_entered);
+	struct crash_entry *entry = &flight->ring[n % CRASH_RING];
+
+	SET(entry->method, now->method);
+	SET(entry->class_name, now->class_name);
+	SET(entry->client, NULL);
+	SET(flight->n_entered, n + 1);
+}
+
 void
 adxi_underway_enter(const struct OSMethod *method, const OS_OBJECT *target, bool answers,
 		    struct adxi_underway *ret_outer)
@@ -167,6 +193,7 @@ adxi_underway_enter(const struct OSMethod *method, const OS_OBJECT *target, bool
 	now.class_name = target->meta->name;
 	now.callers += answers;
 	set(place, &now);
+	note(place->flight, &now);
 	if (answers && !__atomic_load_n(&watching, __ATOMIC_RELAXED))
 		watch_arm(&watch);
 }
@@ -175,8 +202,13 @@ void
 adxi_underway_external(const char *client, uint64_t selector, uint64_t input_size,
 		       enum adxi_input input)
 {
+	struct crash_entry *entry;
+
 	if (!mine)
 		return;
+	entry = &mine->flight->ring[(GET(mine->flight->n_entered) - 1) % CRASH_RING];
+	SET(entry->client, client);
+	SET(entry->selector, selector);
 	SET(mine->now.client, client);
 	SET(mine->now.selector, selector);
 	SET(mine->now.input_size, input_size);
@@ -188,6 +220,12 @@ adxi_underway_leave(const struct adxi_underway *outer)
 {
 	if (mine)
 		set(mine, outer);
+}
+
+const struct crash_place *
+adxi_underway_flight(void)
+{
+	return mine && mine->flight != &nowhere ? mine->flight : NULL;
 }
 
 struct adxi_underway

@@ -13,6 +13,8 @@
 
 #include <ambidext/class.h>
 
+struct crash_place;
+
 enum adxi_input {
 	ADXI_INPUT_NONE,
 	ADXI_INPUT_INLINE,
@@ -40,6 +42,8 @@ void adxi_underway_external(const char *client, uint64_t selector, uint64_t inpu
 void adxi_underway_leave(const struct adxi_underway *outer);
 /** What the calling thread does. Async-signal-safe. */
 struct adxi_underway adxi_underway_now(void);
+/** The calling thread's part of the crash record, or NULL. Async-signal-safe. */
+const struct crash_place *adxi_underway_flight(void);
 
 /** Have crashes of this process told with what was under way; the signal then takes its course. */
 void adxi_fault_install(void);

@@ -43,6 +43,16 @@ adx_bundle_unload(CFStringRef bundleID)
 }
 
 kern_return_t
+adx_copy_incidents(uint64_t after, CFArrayRef *incidents)
+{
+	ADXRegistry *registry = iokit_registry();
+
+	if (!incidents)
+		return kIOReturnBadArgument;
+	return registry ? ADXRegistry_CopyIncidents(registry, after, (OSArray **)incidents) : kIOReturnNoDevice;
+}
+
+kern_return_t
 adx_unquarantine(CFStringRef name, uint32_t *count)
 {
 	ADXRegistry *registry = iokit_registry();

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/* endings [WAY...]: each kind of end, once: what the caller gets, what dextd calls it, that the driver is back.
+ *
+ * Runs in a realm whose restart policy is at-once. Prints a line for each: "WAY INCIDENT HOW SIGNAL". */
+
+#include <mach/mig_errors.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client.h"
+
+static const struct {
+	const char *name;
+	enum ending_way way;
+	uint64_t argument;
+	const char *how; /* NULL: no incident */
+	int signal;
+} ways[] = {
+	{ "null", kWayNull, 0, "crash", SIGSEGV },
+	{ "abort", kWayAbort, 0, "abort", SIGABRT },
+	{ "exit", kWayExit, 3, "exit", 0 },
+	{ "exit0", kWayExit, 0, "exit", 0 },
+	{ "memory", kWayMemory, 0, "memory", SIGSEGV },
+	{ "overflow", kWayOverflow, 0, "crash", SIGSEGV },
+	{ "heap", kWayHeap, 0, "abort", SIGABRT },
+	{ "wild", kWayWild, 0, "crash", SIGSEGV },
+	{ "jump", kWayJump, 0, "crash", SIGSEGV },
+	{ "kill", kWayKill, 0, NULL, 0 },
+};
+static unsigned n_ends, n_died, n_back, n_incidents, n_kills_only;
+
+static bool
+is_wanted(const char *name, int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++)
+		if (strcmp(argv[i], name) == 0)
+			return true;
+	return argc == 1;
+}
+
+static void
+run(size_t i, uint64_t *last_id)
+{
+	uint64_t id = 0, incident_id = last_incident();
+	io_service_t service = wait_service(*last_id, &id);
+	io_connect_t connection = open_service(service);
+	CFDictionaryRef incident;
+	char how[32];
+	kern_return_t ret;
+
+	if (ping(connection, &ret) != 1)
+		failed("%s: the driver does not answer before it ends: %#x", ways[i].name, (unsigned)ret);
+	n_ends++;
+	ret = end_now(connection, ways[i].way, ways[i].argument);
+	if (ret != MIG_SERVER_DIED)
+		failed("%s: the call that was under way answers %#x", ways[i].name, (unsigned)ret);
+	n_died++;
+	/* Back, as another service. */
+	IOObjectRelease(service);
+	service = wait_service(id, last_id);
+	(void)IOServiceClose(connection);
+	connection = open_service(service);
+	if (ping(connection, &ret) != 1)
+		failed("%s: its successor answers %#x", ways[i].name, (unsigned)ret);
+	n_back++;
+	if (!ways[i].how) {
+		if (last_incident() != incident_id)
+			failed("%s: counts as an incident", ways[i].name);
+		n_kills_only++;
+	} else {
+		incident = wait_incident(incident_id);
+		text_at(incident, "how", how, sizeof how);
+		if (strcmp(how, ways[i].how) != 0 || number_at(incident, "signal") != ways[i].signal)
+			failed("%s: dextd calls it '%s', signal %d, and not '%s', signal %d", ways[i].name, how,
+			       (int)number_at(incident, "signal"), ways[i].how, ways[i].signal);
+		printf("%s %d %s %d\n", ways[i].name, (int)number_at(incident, "id"), how, ways[i].signal);
+		n_incidents++;
+		CFRelease(incident);
+	}
+	(void)IOServiceClose(connection);
+	IOObjectRelease(service);
+	*last_id = id;
+}
+
+int
+main(int argc, char **argv)
+{
+	uint64_t last_id = 0;
+
+	for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
+		if (is_wanted(ways[i].name, argc, argv))
+			run(i, &last_id);
+	printf("%u ends: %u calls answered MIG_SERVER_DIED, %u drivers back, %u incidents, %u kills that are none\n", n_ends, n_died,
+	       n_back, n_incidents, n_kills_only);
+	return n_ends > 0 && n_died == n_ends && n_back == n_ends && n_incidents + n_kills_only == n_ends ? 0 : 1;
+}
