@@ -104,6 +104,9 @@ struct OSClassHooks {
 	OS_OBJECT *(*redirect)(OS_OBJECT *self, uint64_t *method);
 	/* Whether self may be named in a message at all; -EPERM with a rule told when not. */
 	int (*may_cross)(OS_OBJECT *self);
+	/* One-way messages without objects may run on the thread that receives, before it looks at
+	 * anything else: the methods return at once, and call and wait for nobody. */
+	bool immediate;
 };
 
 struct OSMetaClass {
@@ -308,6 +311,9 @@ struct OSRuntime {
 ADX_API void OSSetRuntime(const struct OSRuntime *runtime);
 /** Find the method (following hooks->redirect) and deliver. Takes @p message. */
 ADX_API void OSDeliver(struct OSMessage *message);
+/* A one-way message for a native object whose class is immediate: it has run, on this thread, and
+ * @p message is freed on return. */
+ADX_API void OSDeliverAtOnce(struct OSMessage *message);
 
 /* C++'s SUPERDISPATCH: a static member whose address stands for a class. */
 typedef struct IORPC {

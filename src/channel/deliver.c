@@ -46,6 +46,21 @@ channel_put(struct adxi_channel *ch, struct item *item)
 	(void)pthread_mutex_unlock(&ch->lock);
 }
 
+bool
+channel_is_delivered(struct adxi_channel *ch)
+{
+	/* Whoever takes the last item says that it delivers before it says that none is left. */
+	return atomic_load_explicit(&ch->n_inbox, memory_order_acquire) == 0 &&
+	       !atomic_load_explicit(&ch->delivers, memory_order_acquire);
+}
+
+static void
+set_delivery_locked(struct adxi_channel *ch, struct delivery *delivery)
+{
+	ch->delivery = delivery;
+	atomic_store_explicit(&ch->delivers, delivery != NULL, memory_order_release);
+}
+
 static void
 deliver_locked(struct adxi_channel *ch)
 {
@@ -56,10 +71,10 @@ deliver_locked(struct adxi_channel *ch)
 	while (inbox_is_ready_locked(ch)) {
 		item = ADXI_LIST_FIRST(&ch->inbox, struct item, link);
 		adxi_list_remove(&item->link);
-		COUNT(ch->n_inbox, -1u, memory_order_relaxed);
 		delivery.below = ch->delivery;
 		delivery.handed_over = false;
-		ch->delivery = &delivery;
+		set_delivery_locked(ch, &delivery);
+		COUNT(ch->n_inbox, -1u, memory_order_release);
 		ch->deliverer = &deliveries;
 		deliveries = &delivery;
 		(void)pthread_mutex_unlock(&ch->lock);
@@ -67,7 +82,7 @@ deliver_locked(struct adxi_channel *ch)
 		(void)pthread_mutex_lock(&ch->lock);
 		deliveries = delivery.outer;
 		if (!delivery.handed_over)
-			ch->delivery = delivery.below;
+			set_delivery_locked(ch, delivery.below);
 	}
 }
 
@@ -118,7 +133,7 @@ adxi_channel_hand_over(void)
 		if (delivery->channel == ch)
 			delivery->handed_over = true;
 	}
-	ch->delivery = NULL;
+	set_delivery_locked(ch, NULL);
 	free_role = !ch->receiving;
 	if (free_role) {
 		head = ch->rx.head;

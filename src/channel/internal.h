@@ -154,6 +154,7 @@ struct adxi_channel {
 	/* role */
 	struct ring_rx rx;
 	uint32_t fd_sequence_rx;
+	bool immediate;       /* the last one-way message was for an object of a class whose messages run at once */
 	const struct waiter *leading; /* borrowed: what the role's thread itself waits for */
 	_Atomic bool hung_up; /* the peer is gone; what it sent before is still taken */
 
@@ -163,6 +164,7 @@ struct adxi_channel {
 	struct adxi_list waiters;
 	struct adxi_list inbox;
 	struct delivery *delivery; /* who delivers; borrowed from its stack */
+	_Atomic bool delivers;     /* the same, to look at without the lock */
 	const void *deliverer;     /* its thread */
 	struct call_slot *calls;   /* owned */
 	uint32_t n_calls, calls_free;
@@ -247,6 +249,8 @@ void channel_deliver(struct adxi_channel *channel);
 int channel_deliver_between(struct adxi_channel *channel);
 /** Append and remember; [role] */
 void channel_put(struct adxi_channel *channel, struct item *item);
+/** Whether everything that was put has run, so that what came next may. [role] */
+bool channel_is_delivered(struct adxi_channel *channel);
 /** [lock] */
 bool channel_delivers_here(const struct adxi_channel *channel);
 /** Whether this thread is inside a delivery of @p channel that it did not hand over. */

@@ -159,6 +159,54 @@ incoming_run(struct adxi_channel *ch, struct item *item)
 	}
 }
 
+/* ---- one-way messages that run at once ---- */
+
+#define AT_ONCE_MAX 512u /* bytes of content; more goes the common way */
+
+static void
+not_owned(struct OSMessage *message)
+{
+}
+
+static bool
+is_immediate(const OS_OBJECT *object)
+{
+	const struct OSClassHooks *hooks = object->remote ? NULL : objects_hooks(object->meta);
+
+	return hooks && hooks->immediate;
+}
+
+/* A message that cannot keep its receiver: no memory of its own, no list, no lock of the channel's. False: it is as it was.
+ * Nothing that came before may be left to run, here or on another thread. [role] */
+static bool
+receive_at_once(struct adxi_channel *ch, const struct wire_header *header, const uint8_t *body)
+{
+	_Alignas(8) uint8_t content[AT_ONCE_MAX];
+	struct OSMessage message = {
+		.method = header->method,
+		.flags = OS_MESSAGE_ONEWAY,
+		.content_size = header->content_size,
+		.content = content,
+		.dispose = not_owned,
+	};
+
+	if (header->kind != WIRE_ONEWAY || header->n_objects > 0 || header->n_fds > 0 ||
+	    header->content_size != header->size - sizeof(*header) || header->content_size > AT_ONCE_MAX ||
+	    !channel_is_delivered(ch) || atomic_load(&ch->closed))
+		return false;
+	if (table_resolve(ch, header->target, &message.target) < 0)
+		return false;
+	ch->immediate = is_immediate(message.target);
+	if (!ch->immediate) {
+		OSRelease(message.target);
+		return false;
+	}
+	ring_copy(content, body, header->content_size);
+	consume(ch);
+	OSDeliverAtOnce(&message);
+	return true;
+}
+
 /* Everything of it that is in shared memory was copied. 0, -EPROTO. [role] */
 static int
 incoming_finish(struct adxi_channel *ch, struct incoming *in, const struct wire_header *header,
@@ -193,6 +241,8 @@ incoming_finish(struct adxi_channel *ch, struct incoming *in, const struct wire_
 			return 0;
 		}
 	}
+	if (in->one_way)
+		ch->immediate = is_immediate(in->message.target);
 	in->item.run = incoming_run;
 	channel_put(ch, &in->item);
 	return 0;
@@ -224,6 +274,9 @@ receive_refused(struct adxi_channel *ch, const struct wire_header *header, const
 static int
 receive_request(struct adxi_channel *ch, const struct wire_header *header, const uint8_t *body)
 {
+	if (ch->immediate && receive_at_once(ch, header, body))
+		return 0;
+
 	struct incoming_fds fds;
 	struct incoming *in = NULL;
 	_Alignas(8) uint8_t refused[WIRE_MAX];

@@ -111,26 +111,38 @@ settle(struct ADXCompletion *self, enum adxi_ledger_how how)
 		adxi_ledger_close(ADXI_LEDGER_COMPLETION, ticket, (uintptr_t)self, how);
 }
 
+struct posting {
+	struct ADXCompletion *self;
+	IOReturn status;
+	const uint64_t *data;
+	uint32_t n_args;
+};
+
+static void
+fill(struct iokit_event *to, void *context)
+{
+	struct completion_event *event = (struct completion_event *)to;
+	const struct posting *posting = context;
+	struct ADXCompletion *self = posting->self;
+
+	event->event.run = run;
+	event->event.done = done;
+	event->event.source = iokit_ref(&self->connection->object);
+	event->ticket = adxi_ledger_open(ADXI_LEDGER_CALLBACK, (uintptr_t)to);
+	event->selector = self->selector;
+	memcpy(event->reference, self->reference, sizeof event->reference);
+	event->result = posting->status;
+	event->n_args = posting->n_args;
+	for (uint32_t i = 0; i < event->n_args; i++)
+		event->args[i] = (void *)(uintptr_t)posting->data[i];
+}
+
 static void
 post(struct ADXCompletion *self, IOReturn status, const uint64_t *data, uint32_t count)
 {
-	const uint32_t n_args = count < 16 ? count : 16;
-	struct completion_event *event = malloc(sizeof *event + n_args * sizeof event->args[0]);
+	struct posting posting = { .self = self, .status = status, .data = data, .n_args = count < 16 ? count : 16 };
 
-	if (!event)
-		return;
-	memset(&event->event, 0, sizeof event->event);
-	event->selector = self->selector;
-	event->event.run = run;
-	event->event.done = done;
-	event->ticket = adxi_ledger_open(ADXI_LEDGER_CALLBACK, (uintptr_t)event);
-	event->event.source = iokit_ref(&self->connection->object);
-	memcpy(event->reference, self->reference, sizeof event->reference);
-	event->result = status;
-	event->n_args = n_args;
-	for (uint32_t i = 0; i < event->n_args; i++)
-		event->args[i] = (void *)(uintptr_t)data[i];
-	iokit_port_post(self->port, &event->event);
+	(void)iokit_port_post_small(self->port, sizeof(struct completion_event) + posting.n_args * sizeof(void *), fill, &posting);
 }
 
 /* IOUserClient::AsyncCompletion as it arrives here, by its generated unmarshaller. */
@@ -176,7 +188,7 @@ completion_free(OSObject *object)
 }
 
 static struct OSObject_Ops completion_ops = { .free = completion_free };
-static const struct OSClassHooks completion_hooks = { .no_senders = no_senders };
+static const struct OSClassHooks completion_hooks = { .no_senders = no_senders, .immediate = true };
 static const struct OSMethod completion_methods[] = {
 	{ .id = IOUserClient_AsyncCompletion_ID, .name = "IOUserClient::AsyncCompletion", .impl = (void (*)(void))complete,
 	  .invoke = IOUserClient_AsyncCompletion_Invoke, .flags = OS_METHOD_ONEWAY | OS_METHOD_TARGET },

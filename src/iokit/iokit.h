@@ -91,11 +91,18 @@ struct iokit_event {
 	void (*run)(struct iokit_event *event);     /* calls the user; the event is freed after */
 	void (*done)(struct iokit_event *event);    /* frees what it holds */
 	struct iokit_object *source;                /* owned reference: iterator, interest or connection */
-	uint64_t time_ns;
+	uint64_t time_ns;                           /* when it was posted while nobody received; 0: else */
+	struct iokit_event_block *block;            /* what it lies in; NULL: memory of its own */
 };
 
 /** Queue @p event (taken) for @p port and wake whoever receives there. */
 void iokit_port_post(struct IONotificationPort *port, struct iokit_event *event);
+/** The same for many small events: memory of @p size bytes (IOKIT_EVENT_MAX) is the port's, zeroed up to the end of struct
+ *  iokit_event, and filled by @p fill, with a leaf lock held. Without memory, or on a destroyed port, nothing is filled.
+ *  False then. */
+bool iokit_port_post_small(struct IONotificationPort *port, size_t size, void (*fill)(struct iokit_event *event, void *context),
+			   void *context);
+#define IOKIT_EVENT_MAX 512u
 struct iokit_object *iokit_port_object(struct IONotificationPort *port);
 /** Port behind a wake port name, +1 (give back with iokit_put(iokit_port_object())), or NULL. */
 struct IONotificationPort *iokit_port_get(mach_port_t name);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -13,12 +14,23 @@
 #include "corefoundation/runloop.h"
 #include "iokit/iokit.h"
 
+/* Memory of small events: they come and go in a row, and many wait at a time. */
+struct iokit_event_block {
+	unsigned n_events; /* that live, and one more while it is filled */
+	size_t used;
+	_Alignas(16) uint8_t bytes[4096 - 16];
+};
+
 struct IONotificationPort {
 	struct iokit_object object;
-	pthread_mutex_t lock;           /* guards events, receiver state */
+	pthread_mutex_t lock;           /* guards all below, and blocks */
 	struct adxi_list events;        /* owned struct iokit_event::link, oldest first */
 	unsigned n_events;
+	struct iokit_event_block *filled; /* owned in part: the last one; NULL: none */
+	struct iokit_event_block *spare;  /* owned; empty; may be NULL */
 	bool destroyed, has_receiver, told_unreceived;
+	bool signalled;                 /* wake_fd was written */
+	unsigned n_takers;              /* threads that will take what is there before they sleep */
 	int wake_fd;                    /* owned eventfd: events are there */
 	int poll_fd;                    /* owned epoll: wake_fd and every channel; -1 until somebody receives */
 	CFRunLoopSourceRef source;      /* owned */
@@ -45,18 +57,89 @@ iokit_port_get(mach_port_t name)
 	return object ? port_of(object) : NULL;
 }
 
+/* ---- memory of small events ---- */
+
 static void
-event_free(struct iokit_event *event)
+block_put_locked(struct IONotificationPort *port, struct iokit_event_block *block, unsigned n_events)
 {
+	block->n_events -= n_events;
+	if (block->n_events > 0)
+		return;
+	if (port->spare) {
+		free(block);
+		return;
+	}
+	block->used = 0;
+	port->spare = block;
+}
+
+static struct iokit_event *
+event_new_locked(struct IONotificationPort *port, size_t size)
+{
+	struct iokit_event_block *block = port->filled;
+
+	size = (size + 15) & ~(size_t)15;
+	if (block && size > sizeof block->bytes - block->used) {
+		port->filled = NULL;
+		block_put_locked(port, block, 1);
+		block = NULL;
+	}
+	if (!block) {
+		block = port->spare ? port->spare : malloc(sizeof *block);
+		if (!block)
+			return NULL;
+		port->spare = NULL;
+		block->n_events = 1;
+		block->used = 0;
+		port->filled = block;
+	}
+	struct iokit_event *event = (struct iokit_event *)(void *)(block->bytes + block->used);
+	block->used += size;
+	block->n_events++;
+	memset(event, 0, sizeof *event);
+	event->block = block;
+	return event;
+}
+
+/* Events that have run, until their blocks are given back: many at a time. */
+struct ended {
+	struct iokit_event_block *block;
+	unsigned n_events;
+};
+
+static void
+ended_put(struct IONotificationPort *port, struct ended *ended)
+{
+	if (!ended->block)
+		return;
+	pthread_mutex_lock(&port->lock);
+	block_put_locked(port, ended->block, ended->n_events);
+	pthread_mutex_unlock(&port->lock);
+	*ended = (struct ended){ 0 };
+}
+
+static void
+event_end(struct IONotificationPort *port, struct iokit_event *event, struct ended *ended)
+{
+	struct iokit_event_block *block = event->block;
+
 	if (event->done)
 		event->done(event);
 	iokit_put(event->source);
-	free(event);
+	if (!block) {
+		free(event);
+		return;
+	}
+	if (ended->block != block)
+		ended_put(port, ended);
+	ended->block = block;
+	ended->n_events++;
 }
 
 static void
 drop_events(struct IONotificationPort *port)
 {
+	struct ended ended = { 0 };
 	struct adxi_list gone;
 
 	adxi_list_init(&gone);
@@ -67,8 +150,9 @@ drop_events(struct IONotificationPort *port)
 	while (!adxi_list_is_empty(&gone)) {
 		struct iokit_event *event = ADXI_LIST_FIRST(&gone, struct iokit_event, link);
 		adxi_list_remove(&event->link);
-		event_free(event);
+		event_end(port, event, &ended);
 	}
+	ended_put(port, &ended);
 }
 
 static void
@@ -82,6 +166,8 @@ port_destroy(struct iokit_object *object)
 	if (port->wake_fd >= 0)
 		close(port->wake_fd);
 	pthread_mutex_destroy(&port->lock);
+	free(port->filled); /* no event is left, so nobody else has it */
+	free(port->spare);
 	free(port);
 }
 
@@ -125,54 +211,108 @@ signal_locked(struct IONotificationPort *port)
 	/* EAGAIN: the counter is full, so it is readable all the same. */
 	ssize_t n = write(port->wake_fd, &one, sizeof one);
 	(void)n;
+	port->signalled = true;
+}
+
+/* How many wait although nobody has ever received there, and for long. */
+static unsigned
+unreceived_locked(struct IONotificationPort *port, struct iokit_event *event)
+{
+	if (port->has_receiver || port->told_unreceived)
+		return 0;
+	event->time_ns = adxi_now_ns();
+	struct iokit_event *oldest = ADXI_LIST_FIRST(&port->events, struct iokit_event, link);
+	if (event->time_ns - oldest->time_ns <= adxi_patience_ns())
+		return 0;
+	port->told_unreceived = true;
+	return port->n_events;
+}
+
+static unsigned
+append_locked(struct IONotificationPort *port, struct iokit_event *event)
+{
+	adxi_list_append(&port->events, &event->link);
+	port->n_events++;
+	/* A thread that is about to take them needs no wake. */
+	if (!port->signalled && port->n_takers == 0)
+		signal_locked(port);
+	return unreceived_locked(port, event);
+}
+
+static void
+tell_unreceived(unsigned n)
+{
+	if (n > 0)
+		(void)adxi_tell(ADXI_RULE_T20, "%u messages wait on a notification port that has neither a run loop "
+				"source nor a dispatch queue nor a polled descriptor", n);
 }
 
 void
 iokit_port_post(struct IONotificationPort *port, struct iokit_event *event)
 {
-	bool taken = false, tell = false;
-	unsigned n = 0;
+	struct ended none = { 0 };
+	unsigned n_unreceived = 0;
 
-	event->time_ns = adxi_now_ns();
 	pthread_mutex_lock(&port->lock);
-	if (!port->destroyed) {
-		adxi_list_append(&port->events, &event->link);
-		taken = true;
-		n = ++port->n_events;
-		if (n == 1)
-			signal_locked(port);
-		if (!port->has_receiver && !port->told_unreceived) {
-			struct iokit_event *oldest = ADXI_LIST_FIRST(&port->events, struct iokit_event, link);
-			if (event->time_ns - oldest->time_ns > adxi_patience_ns())
-				tell = port->told_unreceived = true;
-		}
-	}
+	bool taken = !port->destroyed;
+	if (taken)
+		n_unreceived = append_locked(port, event);
 	pthread_mutex_unlock(&port->lock);
 	if (!taken)
-		event_free(event);
-	if (tell)
-		(void)adxi_tell(ADXI_RULE_T20, "%u messages wait on a notification port that has neither a run loop "
-				"source nor a dispatch queue nor a polled descriptor", n);
+		event_end(port, event, &none);
+	tell_unreceived(n_unreceived);
+}
+
+bool
+iokit_port_post_small(struct IONotificationPort *port, size_t size, void (*fill)(struct iokit_event *event, void *context),
+		      void *context)
+{
+	unsigned n_unreceived = 0;
+
+	adxi_assert(size <= IOKIT_EVENT_MAX);
+	pthread_mutex_lock(&port->lock);
+	struct iokit_event *event = port->destroyed ? NULL : event_new_locked(port, size);
+	if (event) {
+		fill(event, context);
+		n_unreceived = append_locked(port, event);
+	}
+	pthread_mutex_unlock(&port->lock);
+	tell_unreceived(n_unreceived);
+	return event != NULL;
+}
+
+/* What is there, and what comes in now. */
+static void
+take_events(struct IONotificationPort *port, struct adxi_list *due)
+{
+	uint64_t count;
+
+	pthread_mutex_lock(&port->lock);
+	port->n_takers++;
+	pthread_mutex_unlock(&port->lock);
+	iokit_receive();
+	adxi_list_init(due);
+	pthread_mutex_lock(&port->lock);
+	port->n_takers--;
+	if (port->signalled)
+		(void)!read(port->wake_fd, &count, sizeof count);
+	port->signalled = false;
+	adxi_list_splice(due, &port->events);
+	port->n_events = 0;
+	pthread_mutex_unlock(&port->lock);
 }
 
 int
 adx_notification_port_dispatch(IONotificationPortRef notify)
 {
+	struct ended ended = { 0 };
 	struct adxi_list due;
 	int n = 0;
 
 	if (!notify)
 		return 0;
 	iokit_ref(&notify->object);
-	iokit_receive();
-	adxi_list_init(&due);
-	pthread_mutex_lock(&notify->lock);
-	uint64_t count;
-	ssize_t r = read(notify->wake_fd, &count, sizeof count);
-	(void)r;
-	adxi_list_splice(&due, &notify->events);
-	notify->n_events = 0;
-	pthread_mutex_unlock(&notify->lock);
+	take_events(notify, &due);
 	/* A callback may destroy the port, stop the run loop or make calls that queue more: those come next time. */
 	while (!adxi_list_is_empty(&due)) {
 		struct iokit_event *event = ADXI_LIST_FIRST(&due, struct iokit_event, link);
@@ -181,8 +321,9 @@ adx_notification_port_dispatch(IONotificationPortRef notify)
 			event->run(event);
 			n++;
 		}
-		event_free(event);
+		event_end(notify, event, &ended);
 	}
+	ended_put(notify, &ended);
 	iokit_put(&notify->object);
 	return n;
 }

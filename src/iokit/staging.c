@@ -97,6 +97,8 @@ iokit_staging_take(struct iokit_staging *staging, const void *bytes, size_t size
 void
 iokit_staging_give(struct iokit_staging *staging, IOMemoryDescriptor *memory)
 {
+	if (!memory)
+		return;
 	if (room(memory) <= IOKIT_STAGING_MAX) {
 		pthread_mutex_lock(&staging->lock);
 		for (unsigned i = 0; i < IOKIT_STAGING_SPARE && memory; i++) {

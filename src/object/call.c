@@ -95,6 +95,20 @@ OSDeliver(struct OSMessage *message)
 	deliver(message, method);
 }
 
+void
+OSDeliverAtOnce(struct OSMessage *message)
+{
+	const struct OSMethod *method =
+		OSMetaClassFindMethod(message->target->meta, message->method);
+
+	if (!method || !method->impl || !method->invoke || !(method->flags & OS_METHOD_ONEWAY)) {
+		refuse(message, kIOReturnUnsupported, "no such method");
+		return;
+	}
+	method->invoke(message->target, method, message);
+	OSMessageFree(message);
+}
+
 /* ---------------------------------------------------------------------------------------------
  * Calls with an answer on native objects, through the same way as a peer's
  */
