@@ -292,6 +292,15 @@ print_line(CFTypeRef line)
 	       (long long)number_at(line, "pid"), text_at(line, "text"));
 }
 
+static long long
+wall_ns(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	return (long long)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
 int
 command_log(int argc, char **argv)
 {
@@ -300,7 +309,8 @@ command_log(int argc, char **argv)
 		{ "rules", no_argument, NULL, 'r' },  { "audit", no_argument, NULL, 'a' },
 		{ NULL, 0, NULL, 0 },
 	};
-	bool follow = false, json = false, rules = false, audit = false;
+	const long long asked_at = wall_ns();
+	bool follow = false, json = false, rules = false, audit = false, more = true;
 	uint64_t after = 0, next = 0;
 	CFStringRef server = NULL;
 	kern_return_t ret;
@@ -325,24 +335,27 @@ command_log(int argc, char **argv)
 		server = string_of(argv[optind]);
 	do {
 		CFArrayRef lines = NULL;
+		more = true;
 		ret = audit ? adx_copy_audit(after, &lines, &next) : adx_copy_log(after, server, &lines, &next);
 		for (CFIndex i = 0; ret == kIOReturnSuccess && i < CFArrayGetCount(lines); i++) {
 			CFTypeRef line = CFArrayGetValueAtIndex(lines, i);
-			if (rules && !*text_at(line, "rule"))
+			/* Who is written to all the time has no last line: what is newer than the question is not asked for. */
+			more = more && (follow || number_at(line, "time") <= asked_at);
+			if (!more || (rules && !*text_at(line, "rule")))
 				continue;
 			if (json)
 				print_json(line);
 			else
 				print_line(line);
 		}
-		bool more = ret == kIOReturnSuccess && next != after;
+		more = more && ret == kIOReturnSuccess && next != after;
 		release(lines);
 		after = next;
 		if (follow && !more) {
 			(void)fflush(stdout);
 			(void)usleep(100000);
 		}
-	} while (ret == kIOReturnSuccess && follow);
+	} while (ret == kIOReturnSuccess && (follow || more));
 	release(server);
 	return ret == kIOReturnSuccess ? EXIT_OK : fail("log", "%s", answer_text(ret));
 }

@@ -118,8 +118,9 @@ channel_closed(struct adxi_channel *channel, void *userdata, int reason)
 {
 	struct connection *connection = userdata;
 
+	/* The rule was told, and is paced; this is not, and any client can have it said for ever. */
 	if (reason && !connection->dead)
-		log_warning("connection of pid %d ends: %s", connection->pid, strerror(-reason));
+		log_info("connection of pid %d ends: %s", connection->pid, strerror(-reason));
 	connection_gone(connection);
 }
 

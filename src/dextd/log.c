@@ -9,6 +9,7 @@
 #include "base/list.h"
 #include "base/logline.h"
 #include "dextd/log.h"
+#include "object/containers.h"
 
 struct log_line {
 	struct adxi_list link; /* in journal->lines, oldest first */
@@ -76,11 +77,7 @@ journal_set_tee(struct journal *journal, journal_tee_fn *tee, void *userdata)
 static char *
 put(char *to, const char *text, size_t len)
 {
-	size_t i;
-
-	for (i = 0; i < len; i++)
-		to[i] = (unsigned char)text[i] < ' ' && text[i] != '\t' ? ' ' : text[i];
-	to[len] = '\0';
+	adxi_text_harmless(to, text, len, "\t", ' ');
 	return to + len + 1;
 }
 

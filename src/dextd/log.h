@@ -18,7 +18,7 @@ struct journal;
 /** @p max_lines, @p max_bytes of text: the oldest lines go. 0, -ENOMEM. */
 int journal_new(size_t max_lines, size_t max_bytes, struct journal **ret_journal);
 struct journal *journal_free(struct journal *journal);
-/** Control characters become spaces. @p rule, @p server: may be "" or NULL. A line that finds no
+/** Control characters, and what is no UTF-8, become spaces. @p rule, @p server: may be "" or NULL. A line that finds no
  * memory is counted only. */
 void journal_add(struct journal *journal, int pid, const char *server, const char *rule,
 		 const char *text);

@@ -41,6 +41,21 @@ test_bounds_and_order(void **state)
 	assert_null(journal_free(journal));
 }
 
+/* What a process writes goes to terminals and into JSON. */
+static void
+test_harmless(void **state)
+{
+	value_auto OSArray *lines = NULL;
+	struct journal *journal;
+	uint64_t next = 0;
+
+	assert_int_equal(journal_new(4, 1 << 20, &journal), 0);
+	journal_add(journal, 7, "s", "", "a\tb\x1b[31m\x7f \xc3\xa9 \xff\xc3 \xc2\x9b" "1m \xed\xa0\x80 \xf0\x9f\x98\x80");
+	lines = journal_copy(journal, 0, NULL, 100, &next);
+	assert_string_equal(text_of(lines, 0), "a\tb [31m  \xc3\xa9      1m     \xf0\x9f\x98\x80");
+	assert_null(journal_free(journal));
+}
+
 static void
 test_pages(void **state)
 {
@@ -153,7 +168,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_bounds_and_order),  cmocka_unit_test(test_pages),
+		cmocka_unit_test(test_bounds_and_order),  cmocka_unit_test(test_harmless), cmocka_unit_test(test_pages),
 		cmocka_unit_test(test_bytes_are_bounded), cmocka_unit_test(test_cutter),
 		cmocka_unit_test(test_rules_in_lines),
 	};

@@ -421,7 +421,7 @@ client_connects(struct adxi_source *source, int fd, uint32_t events, void *userd
 	}
 	r = connection_new(daemon->realm, socket, NULL, &connection);
 	if (r < 0)
-		log_warning("a client could not be served: %s", strerror(-r));
+		log_info("a client could not be served: %s", strerror(-r));
 }
 
 static int

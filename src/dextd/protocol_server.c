@@ -97,6 +97,26 @@ too_much(struct server *server, const char *what)
 	return kIOReturnNoResources;
 }
 
+/* Classes of entries that only dextd makes, or a family's host: a driver that published one would be given the drivers that
+ * match it. */
+static bool
+is_foreign_class(void *context, const OSObject *value)
+{
+	static const char *const of_dextd[] = { "IOResources", "IOUserResources", NULL };
+	static const char *const of_hosts[] = { "IOUSBHostDevice", "IOUSBHostInterface", NULL };
+	const struct server *server = context;
+	const char *name = value_cstr(value);
+	const char *const *at;
+
+	for (at = of_dextd; name && *at; at++)
+		if (!strcmp(name, *at))
+			return true;
+	for (at = of_hosts; name && !server->is_host && *at; at++)
+		if (!strcmp(name, *at))
+			return true;
+	return false;
+}
+
 static const char *
 server_who(const struct server *server)
 {
@@ -156,6 +176,11 @@ ADXServer_Publish_Impl(ADXServer *self, uint64_t providerID, OSArray *classes, O
 	if (properties && !value_is_storable(properties, PROPERTY_VALUES_MAX))
 		return too_much(server,
 				"an entry's properties are too many or of no property type");
+	if (value_each_member(classes, is_foreign_class, server)) {
+		server->refusals++;
+		adxi_tell(ADXI_RULE_HOS001, "%s publishes an entry of such a class", server_who(server));
+		return kIOReturnNotPermitted;
+	}
 	bytes = quota_weigh(properties) + quota_weigh(classes);
 	status = charge(server, bytes);
 	if (status != kIOReturnSuccess)

@@ -58,7 +58,8 @@ struct quota_account {
 	uint64_t id;
 	uint64_t used[QUOTA_COUNT], most[QUOTA_COUNT], refused[QUOTA_COUNT];
 	struct bucket buckets[QUOTA_RATE_COUNT];
-	uint64_t lines_left_out; /* since one was let through */
+	uint64_t lines_left_out; /* since that was said */
+	uint64_t say_again_ns;
 };
 
 struct quotas *
@@ -182,11 +183,14 @@ quota_log_overflows(struct quota_account *account)
 }
 
 uint64_t
-quota_log_recovers(struct quota_account *account)
+quota_log_recovers(struct quota_account *account, uint64_t now_ns)
 {
 	uint64_t n = account->lines_left_out;
 
+	if (n == 0 || now_ns < account->say_again_ns)
+		return 0;
 	account->lines_left_out = 0;
+	account->say_again_ns = now_ns + ADXI_NS_PER_S;
 	return n;
 }
 

@@ -69,8 +69,8 @@ uint64_t quota_used(const struct quota_account *account, enum quota quota);
 bool quota_pace(struct quota_account *account, enum quota_rate rate, uint64_t n, uint64_t now_ns);
 /** A line was left out. True: the first since the last that was not: to be told. */
 bool quota_log_overflows(struct quota_account *account);
-/** A line is let through: how many were left out before it. */
-uint64_t quota_log_recovers(struct quota_account *account);
+/** A line is let through at @p now_ns: how many were left out before it, once a second at most; 0: nothing to say. */
+uint64_t quota_log_recovers(struct quota_account *account, uint64_t now_ns);
 
 /** What it uses, for `dext list --json`: {"services": {"used", "limit", "refused"}, ...}, rows of
  * which nothing was ever used left out. +1, NULL: no memory. */

@@ -84,8 +84,12 @@ test_pace(void **state)
 	assert_false(quota_pace(account, QUOTA_LOG_BYTES, UINT64_MAX, now));
 	assert_true(quota_log_overflows(account));
 	assert_false(quota_log_overflows(account));
-	assert_int_equal(quota_log_recovers(account), 2);
-	assert_int_equal(quota_log_recovers(account), 0);
+	assert_int_equal(quota_log_recovers(account, now), 2);
+	assert_int_equal(quota_log_recovers(account, now), 0);
+	/* Once a second is enough to say so. */
+	assert_true(quota_log_overflows(account));
+	assert_int_equal(quota_log_recovers(account, now + 1), 0);
+	assert_int_equal(quota_log_recovers(account, now + ADXI_NS_PER_S), 1);
 	quota_account_unref(account);
 	assert_null(quotas_free(quotas));
 }

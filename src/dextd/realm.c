@@ -56,9 +56,9 @@ realm_peer_log(struct realm *realm, struct quota_account *account, int pid, cons
 				  pid);
 		return;
 	}
-	left_out = quota_log_recovers(account);
+	left_out = quota_log_recovers(account, now);
 	if (left_out > 0)
-		realm_log(realm, NULL, "%llu lines of %s (pid %d) were left out here (QUO007)",
+		realm_log(realm, NULL, "%llu lines of %s (pid %d) were left out before this (QUO007)",
 			  (unsigned long long)left_out, name, pid);
 	journal_add(realm->journal, pid, name, rule, text);
 }

@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "dextd/registry.h"
+#include "object/containers.h"
 
 #define REGISTRY_BUCKETS  1024u
 #define REGISTRY_FIRST_ID 0x100000100ull
@@ -405,6 +406,18 @@ entry_conforms(const struct entry *entry, const char *class_name)
 	return entry_class_distance(entry, class_name) >= 0;
 }
 
+/* Names come from drivers and devices, and go to terminals. */
+static char *
+harmless(const char *text)
+{
+	const size_t len = strlen(text);
+	char *copy = malloc(len + 1);
+
+	if (copy)
+		adxi_text_harmless(copy, text, len, "", '_');
+	return copy;
+}
+
 int
 entry_set_name(struct entry *entry, const char *name)
 {
@@ -412,7 +425,7 @@ entry_set_name(struct entry *entry, const char *name)
 
 	if (!name || !*name || strlen(name) >= REGISTRY_NAME_MAX)
 		return -EINVAL;
-	copy = strdup(name);
+	copy = harmless(name);
 	if (!copy)
 		return -ENOMEM;
 	free(entry->name);
@@ -428,7 +441,7 @@ entry_set_location(struct entry *entry, const char *location)
 	if (location && *location) {
 		if (strlen(location) >= REGISTRY_NAME_MAX)
 			return -EINVAL;
-		copy = strdup(location);
+		copy = harmless(location);
 		if (!copy)
 			return -ENOMEM;
 	}

@@ -123,6 +123,22 @@ test_paths_and_ids(void **state)
 	registry_free(registry);
 }
 
+/* They come from drivers and devices, and go to terminals. */
+static void
+test_harmless_names(void **state)
+{
+	struct registry *registry;
+	struct entry *root;
+
+	assert_int_equal(registry_new(NULL, NULL, &registry), 0);
+	root = registry_root(registry);
+	assert_int_equal(entry_set_name(root, "a/b \x1b[31m\xff\xc2\x9b\xc3\xa9"), 0);
+	assert_string_equal(root->name, "a/b _[31m___\xc3\xa9");
+	assert_int_equal(entry_set_location(root, "1\n2"), 0);
+	assert_string_equal(root->location, "1_2");
+	registry_free(registry);
+}
+
 static void
 test_names(void **state)
 {
@@ -244,7 +260,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_builtin), cmocka_unit_test(test_paths_and_ids),
-		cmocka_unit_test(test_names),   cmocka_unit_test(test_properties),
+		cmocka_unit_test(test_harmless_names), cmocka_unit_test(test_names),   cmocka_unit_test(test_properties),
 		cmocka_unit_test(test_busy),    cmocka_unit_test(test_storable),
 	};
 

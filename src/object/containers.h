@@ -120,6 +120,9 @@ int adxi_object_describe(const void *object, struct adxi_buf *buf);
 int adxi_object_json(const void *object, struct adxi_buf *buf, unsigned indent);
 /** A JSON string with quotes. Bytes that are no UTF-8 become U+FFFD. */
 int adxi_json_string(const char *text, size_t len, struct adxi_buf *buf);
+/** Copy @p len bytes that may go to a terminal afterwards: what is no UTF-8, and control characters but those in @p but, become
+ * @p instead. The copy has the same length, and a NUL behind it. */
+void adxi_text_harmless(char *to, const char *text, size_t len, const char *but, char instead);
 /** XML property list, whole document. -EINVAL: holds an object that property lists know not. */
 int adxi_object_plist(const void *object, struct adxi_buf *buf);
 

@@ -166,6 +166,27 @@ adxi_object_describe(const void *object, struct adxi_buf *buf)
  * JSON
  */
 
+void
+adxi_text_harmless(char *to, const char *text, size_t len, const char *but, char instead)
+{
+	const uint8_t *p = (const uint8_t *)text;
+	size_t at = 0, width;
+
+	while (at < len) {
+		width = utf8_width(p + at, len - at);
+		/* C0, DEL, and C1, which is two bytes: terminals take all three for commands. */
+		if (width == 0 || (width == 1 && (p[at] < 0x20 || p[at] == 0x7f) && (!p[at] || !strchr(but, p[at]))) ||
+		    (width == 2 && p[at] == 0xc2 && p[at + 1] < 0xa0)) {
+			width = width ? width : 1;
+			memset(to + at, instead, width);
+		} else {
+			memcpy(to + at, p + at, width);
+		}
+		at += width;
+	}
+	to[len] = '\0';
+}
+
 int
 adxi_json_string(const char *text, size_t len, struct adxi_buf *buf)
 {
