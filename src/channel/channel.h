@@ -86,6 +86,9 @@ struct adxi_channel_ops {
 	void (*closed)(struct adxi_channel *channel, void *userdata, int reason);
 	/* A request or one-way message came. NULL: OSDeliver(message). @p message is taken. */
 	void (*request)(struct adxi_channel *channel, void *userdata, struct OSMessage *message);
+	/* A call has waited for the realm's patience (adxi_patience_ns()) since it began or since the last time; on the thread that
+	 * waits. It must not call over this channel. May be NULL. */
+	void (*waits_long)(struct adxi_channel *channel, void *userdata);
 };
 
 /**

@@ -6,6 +6,9 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/rules.h"
+
 #define FUTEX_NS (20u * 1000000u) /* a wait that lasts longer goes on in poll(), which hears of the peer's end at once */
 
 void
@@ -156,16 +159,16 @@ channel_drop_role(struct adxi_channel *ch)
 		channel_kick(ch);
 }
 
-/* Poll bells and socket. True: a byte is in some bell. [role] */
+/* Poll bells and socket. True: a byte is in some bell. *ret_late: nothing came in time. [role] */
 static bool
-role_poll(struct adxi_channel *ch, int timeout_ms)
+role_poll(struct adxi_channel *ch, int timeout_ms, bool *ret_late)
 {
 	struct pollfd fds[1 + ADXI_MAX_BELLS] = { { .fd = ch->socket, .events = 0 } };
 	bool rung = false;
 
 	for (unsigned i = 0; i < ch->n_bells; i++)
 		fds[1 + i] = (struct pollfd){ .fd = ch->bells[i], .events = POLLIN };
-	(void)poll(fds, 1 + ch->n_bells, timeout_ms);
+	*ret_late = poll(fds, 1 + ch->n_bells, timeout_ms) == 0;
 	for (unsigned i = 0; i < ch->n_bells; i++)
 		rung |= fds[1 + i].revents & POLLIN;
 	/* What it sent before it died still counts. */
@@ -180,7 +183,9 @@ role_sleep(struct adxi_channel *ch)
 {
 	_Atomic uint32_t *word = &ch->rx.shared->consumer_sleeps;
 	/* Descriptors that the kernel did not take are tried again: nothing tells when it would. */
-	const int timeout_ms = atomic_load(&ch->queued_bytes) > 0 ? 100 : -1;
+	const bool queued = atomic_load(&ch->queued_bytes) > 0, tells = ch->ops && ch->ops->waits_long;
+	const int timeout_ms = queued ? 100 : tells ? (int)(adxi_patience_ns() / ADXI_NS_PER_MS) : -1;
+	bool late = false;
 
 	if (!role_asleep(ch, ch->rx.head, WIRE_FUTEX) || adxi_channel_is_dead(ch) ||
 	    wake_wait(word, WIRE_FUTEX, FUTEX_NS)) {
@@ -189,9 +194,11 @@ role_sleep(struct adxi_channel *ch)
 	}
 	if (atomic_load(&ch->takes_edges))
 		(void)bells_read(ch); /* the role looks at everything that they told of */
-	if (role_asleep(ch, ch->rx.head, WIRE_BELLS) && !adxi_channel_is_dead(ch) && role_poll(ch, timeout_ms))
+	if (role_asleep(ch, ch->rx.head, WIRE_BELLS) && !adxi_channel_is_dead(ch) && role_poll(ch, timeout_ms, &late))
 		atomic_fetch_add(&ch->wakes_owed, 1);
 	role_awake(ch);
+	if (late && tells && !queued)
+		ch->ops->waits_long(ch, ch->userdata);
 }
 
 bool
@@ -208,7 +215,9 @@ role_linger(struct adxi_channel *ch, uint64_t ns)
 void
 role_look(struct adxi_channel *ch)
 {
-	if (role_poll(ch, 0)) {
+	bool late;
+
+	if (role_poll(ch, 0, &late)) {
 		(void)bells_read(ch);
 		atomic_store(&ch->wakes_owed, 0);
 	}

@@ -191,6 +191,8 @@ print_servers(CFArrayRef servers)
 		CFTypeRef server = CFArrayGetValueAtIndex(servers, i);
 		CFTypeRef services = value_of(server, "services");
 		printf("%7lld  %-12s %s\n", (long long)number_at(server, "pid"), text_at(server, "state"), text_at(server, "name"));
+		if (*text_at(server, "hangs"))
+			printf("         hangs: %s\n", text_at(server, "hangs"));
 		for (CFIndex j = 0; services && CFGetTypeID(services) == CFArrayGetTypeID() && j < CFArrayGetCount(services); j++) {
 			CFTypeRef service = CFArrayGetValueAtIndex(services, j);
 			printf("         %#llx %s (%s)\n", (unsigned long long)number_at(service, "id"), text_at(service, "name"),

@@ -142,6 +142,14 @@ ADXHost_Introduce_Impl(ADXHost *self, uint64_t peerID, ADXEndpoint *object, uint
 	return kIOReturnSuccess;
 }
 
+kern_return_t
+ADXHost_Ping_Impl(ADXHost *self, uint64_t *stuckMs, OSString **what)
+{
+	*stuckMs = 0;
+	*what = value_string_new("");
+	return kIOReturnSuccess;
+}
+
 /* What only the realm's owner may do, over the connection that dextd made for this process. How
  * much of it was let through. */
 static unsigned

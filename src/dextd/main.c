@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/rules.h"
 #include "dextd/access.h"
 #include "dextd/launch.h"
 #include "dextd/policy.h"
@@ -81,6 +82,10 @@ usage(FILE *to)
 	      "realm\n"
 	      "                       reads /etc/ambidext/policy.plist where it is\n"
 	      "  --stop-limit MS      kill a driver whose Stop takes longer (15000)\n"
+	      "  --hang-limit MS      tell of a driver that keeps a caller waiting longer and does "
+	      "not go on\n"
+	      "                       ($AMBIDEXT_PATIENCE_MS, else 5000)\n"
+	      "  --hang-kill MS       kill a driver that has hung so long (60000); 0: never\n"
 	      "  --checkin-limit MS   kill a driver that has not checked in by then (120000)\n"
 	      "  --restart POLICY     of drivers that end: backoff (0, 50, 100 ... ms; "
 	      "quarantine), apple "
@@ -166,6 +171,8 @@ parse(int argc, char **argv, struct options *options)
 		POLICY,
 		STOP_LIMIT,
 		CHECKIN_LIMIT,
+		HANG_LIMIT,
+		HANG_KILL,
 		RESTART,
 		RESTART_DELAY,
 		HEALTHY_AFTER,
@@ -186,6 +193,8 @@ parse(int argc, char **argv, struct options *options)
 		{ "policy", required_argument, NULL, POLICY },
 		{ "stop-limit", required_argument, NULL, STOP_LIMIT },
 		{ "checkin-limit", required_argument, NULL, CHECKIN_LIMIT },
+		{ "hang-limit", required_argument, NULL, HANG_LIMIT },
+		{ "hang-kill", required_argument, NULL, HANG_KILL },
 		{ "restart", required_argument, NULL, RESTART },
 		{ "restart-delay", required_argument, NULL, RESTART_DELAY },
 		{ "healthy-after", required_argument, NULL, HEALTHY_AFTER },
@@ -238,6 +247,18 @@ parse(int argc, char **argv, struct options *options)
 			if (parse_ms(optarg, &options->config.checkin_ns) < 0)
 				return wrong("--checkin-limit", optarg,
 					     "milliseconds, 1 to 3600000, are wanted");
+			break;
+		case HANG_LIMIT:
+			if (parse_ms(optarg, &options->config.hang_ns) < 0)
+				return wrong("--hang-limit", optarg,
+					     "milliseconds, 1 to 3600000, are wanted");
+			break;
+		case HANG_KILL:
+			if (!strcmp(optarg, "0"))
+				options->config.hang_kill_ns = 0;
+			else if (parse_ms(optarg, &options->config.hang_kill_ns) < 0)
+				return wrong("--hang-kill", optarg,
+					     "milliseconds, 0 to 3600000, are wanted");
 			break;
 		case RESTART:
 			if (supervise_policy_find(optarg) < 0)
@@ -683,6 +704,7 @@ main(int argc, char **argv)
 	daemon.options.ready_fd = -1;
 	daemon.options.level = ADXI_LOG_WARNING;
 	daemon.options.config = realm_config_default;
+	daemon.options.config.hang_ns = adxi_patience_ns();
 	if (access_new(&daemon.options.config.access) < 0)
 		return 1;
 	r = parse(argc, argv, &daemon.options);

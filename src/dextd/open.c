@@ -268,7 +268,9 @@ open_begin(struct connection *connection, uint64_t entry_id, uint32_t type,
 	adxi_list_append(&connection->realm->openings, &opening->link);
 	status = ADXHost_NewUserClient_Async(host, entry_id, type, entitlements,
 					     new_user_client_done, opening);
-	if (status != kIOReturnSuccess)
+	if (status == kIOReturnSuccess)
+		hang_expect(service->server);
+	else
 		opening_end(opening, status);
 }
 

@@ -457,6 +457,16 @@ ADXRegistry_Close_Impl(ADXRegistry *self, uint64_t clientID)
 	return kIOReturnSuccess;
 }
 
+void
+ADXRegistry_Check_Impl(ADXRegistry *self, uint64_t clientID)
+{
+	struct connection *connection = self->ivars ? self->ivars->connection : NULL;
+	struct service *client = connection ? service_find(connection->realm, clientID) : NULL;
+
+	if (client && client->opener == connection)
+		hang_check(client->server);
+}
+
 kern_return_t
 ADXRegistry_GetBusyState_Impl(ADXRegistry *self, uint64_t entryID, uint32_t *busy)
 {

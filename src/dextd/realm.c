@@ -24,6 +24,8 @@ const struct realm_config realm_config_default = {
 	.checkin_ns = 120 * ADXI_NS_PER_S,
 	.stop_warning_ns = 5 * ADXI_NS_PER_S,
 	.stop_limit_ns = 15 * ADXI_NS_PER_S,
+	.hang_ns = 5 * ADXI_NS_PER_S,
+	.hang_kill_ns = 60 * ADXI_NS_PER_S,
 	.exit_ns = 3 * ADXI_NS_PER_S,
 	.restart = SUPERVISE_RULES_DEFAULT,
 	.crashes_kept = 20,
@@ -298,6 +300,8 @@ server_dict(const struct server *server)
 	value_set_cstr(dict, "name", server->name);
 	value_set_u64(dict, "pid", (uint64_t)server->pid);
 	value_set_cstr(dict, "state", server_state_name(server->state));
+	if (server->hang.state == HANG_HUNG)
+		value_set_cstr(dict, "hangs", server->hang.what);
 	value_set_u64(dict, "tag", server->tag);
 	value_set_bool(dict, "host", server->is_host);
 	value_set_bool(dict, "shared", server->one_process);

@@ -28,6 +28,7 @@
 #include "channel/loop.h"
 #include "dextd/catalogue.h"
 #include "dextd/ending.h"
+#include "dextd/hang.h"
 #include "dextd/incident.h"
 #include "dextd/log.h"
 #include "dextd/quota.h"
@@ -51,6 +52,8 @@ struct realm_config {
 	uint64_t checkin_ns;      /* a launched process checks in within this */
 	uint64_t stop_warning_ns; /* Stop runs this long: told */
 	uint64_t stop_limit_ns;   /* then the process is killed */
+	uint64_t hang_ns;         /* a process that keeps somebody waiting so long is looked at; 0: never */
+	uint64_t hang_kill_ns;    /* one that hangs so long is killed; 0: never */
 	uint64_t exit_ns;         /* a process that was told to exit has this long */
 	struct supervise_rules restart;
 	unsigned crashes_kept;    /* folders of incidents */
@@ -200,6 +203,7 @@ struct server {
 	enum ending_kind killed_for; /* dextd killed it, and why is in the log; ENDING_NONE: did not */
 	enum ending_kind ending;    /* known when it is reaped; ENDING_NONE before */
 	bool was_leaving;           /* its end was asked for */
+	struct hang hang;
 	int record_fd;              /* owned: its crash record; -1: none */
 	uint64_t incident_id;       /* 0: none yet */
 	char last_words[320];       /* how it ended, as a sentence */

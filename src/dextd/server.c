@@ -398,6 +398,7 @@ server_gone(struct server *server)
 	server_ref(server);
 	if (!server->noticed_ns)
 		server->noticed_ns = adxi_now_ns();
+	hang_end(server);
 	server_move(server, SERVER_DEAD);
 	if (server->object)
 		protocol_server_end(server->object);
@@ -571,6 +572,11 @@ say_ending(struct server *server, int status, int crash_signal, enum adxi_rule *
 	size_t size = sizeof server->last_words;
 
 	*ret_rule = ADXI_RULE_SRV001;
+	if (server->ending == ENDING_HUNG) {
+		(void)snprintf(text, size, "process %d of %s hung, and was killed after %.3f s: %.200s",
+			       (int)server->pid, server->name, seconds, server->hang.what);
+		return false;
+	}
 	if (server->ending == ENDING_ASKED ||
 	    (server->killed_for && server->ending == server->killed_for)) {
 		(void)snprintf(text, size, "process %d of %s ended after %.3f s (%s)",

@@ -264,8 +264,10 @@ start(struct service *service)
 	status = ADXHost_StartService_Async(
 		to, service->entry->id, user_class, properties, provider->id, provider_dict, peer,
 		(ADXEndpoint *)endpoint, start_done, service_ref(service));
-	if (status == kIOReturnSuccess)
+	if (status == kIOReturnSuccess) {
+		hang_expect(service->server);
 		return;
+	}
 	service_unref(service);
 	service->start_pending = false;
 	service->hosted = false;

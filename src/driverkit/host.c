@@ -239,6 +239,17 @@ ADXHost_ReleaseService_Impl(ADXHost *self, uint64_t entryID)
 	OSRelease((OS_OBJECT *)service);
 }
 
+/* On the Control queue, which no driver's method blocks. */
+kern_return_t
+ADXHost_Ping_Impl(ADXHost *self, uint64_t *stuckMs, OSString **what)
+{
+	char text[1024];
+
+	*stuckMs = adxi_underway_stuck(text, sizeof(text));
+	*what = OSString_withCString(text);
+	return *what ? kIOReturnSuccess : kIOReturnNoMemory;
+}
+
 /* ---------------------------------------------------------------------------------------------
  * User clients
  */

@@ -18,6 +18,7 @@ struct place {
 	uint64_t turn;              /* atomic: changes with every begin and end */
 	struct adxi_underway now;   /* words read from outside, each atomic */
 	uint64_t seen, told;        /* the watch's: turns */
+	uint64_t seen_ns;           /* since when it has been seen at that turn; 0: never */
 	struct crash_place *flight; /* what it did last; never NULL, perhaps nobody's */
 	void *stack;                /* owned: of its signal handlers; NULL: none, or not ours */
 };
@@ -86,7 +87,8 @@ place_new(void)
  * last time
  */
 
-static bool watching; /* atomic */
+static bool watching;                                          /* atomic */
+static pthread_mutex_t watch_lock = PTHREAD_MUTEX_INITIALIZER; /* guards places' seen and told */
 
 static void
 add_queue(void *context, const char *name, unsigned queued, bool held)
@@ -96,46 +98,116 @@ add_queue(void *context, const char *name, unsigned queued, bool held)
 }
 
 static void
+add_awaited(void *context, const char *name, unsigned queued, bool held)
+{
+	if (queued)
+		add_queue(context, name, queued, held);
+}
+
+/* "Class::Method of a Class (selector 3 of a Client)" */
+static void
+describe(const struct place *place, char *text, size_t size)
+{
+	const char *client = GET(place->now.client), *method = GET(place->now.method),
+		   *class_name = GET(place->now.class_name);
+	int len = snprintf(text, size, "%s of a %s", method ? method : "?",
+			   class_name ? class_name : "?");
+
+	if (client && len > 0 && (size_t)len < size)
+		(void)snprintf(text + len, size - (size_t)len, " (selector %llu of a %s)",
+			       (unsigned long long)GET(place->now.selector), client);
+}
+
+static void
 tell_slow(const struct place *place)
 {
 	struct adxi_buf queues = { .limit = 1024 };
-	const char *client = GET(place->now.client);
-	char selector[96] = "";
+	char what[256];
 
-	if (client)
-		(void)snprintf(selector, sizeof(selector), " (selector %llu of a %s)",
-			       (unsigned long long)GET(place->now.selector), client);
+	describe(place, what, sizeof(what));
 	adxi_queue_each_busy(add_queue, &queues);
-	adxi_tell(ADXI_RULE_T23,
-		  "%s of a %s%s has been running for %llu ms or more, and its caller waits%s",
-		  GET(place->now.method), GET(place->now.class_name), selector,
-		  (unsigned long long)(adxi_patience_ns() / 1000000), adxi_buf_text(&queues));
+	adxi_tell(ADXI_RULE_T23, "%s has been running for %llu ms or more, and its caller waits%s",
+		  what, (unsigned long long)(adxi_patience_ns() / 1000000), adxi_buf_text(&queues));
 	adxi_buf_done(&queues);
+}
+
+/* Since when the place has been seen where it is. [watch_lock] */
+static uint64_t
+look_locked(struct place *place, uint64_t now_ns)
+{
+	const uint64_t turn = GET(place->turn);
+
+	if (turn != place->seen || !place->seen_ns) {
+		place->seen = turn;
+		place->seen_ns = now_ns;
+	}
+	return place->seen_ns;
 }
 
 static void watch_arm(struct adxi_timer *timer);
 
+/* Fine enough to be late by a quarter of the patience, or half a second, at most. */
+static uint64_t
+watch_interval(void)
+{
+	const uint64_t quarter = adxi_patience_ns() / 4;
+
+	return quarter < 500000000u ? quarter : 500000000u;
+}
+
 static void
 watch_fired(struct adxi_timer *timer)
 {
+	const uint64_t now_ns = adxi_clock_now(ADXI_CLOCK_UPTIME);
 	bool again = false;
 
+	(void)pthread_mutex_lock(&watch_lock);
 	for (struct place *place = __atomic_load_n(&places, __ATOMIC_ACQUIRE); place;
 	     place = place->next) {
-		uint64_t turn = GET(place->turn);
+		uint64_t since_ns;
 
 		if (!GET(place->now.callers) || !GET(place->now.method))
 			continue;
 		again = true;
-		if (turn == place->seen && turn != place->told) {
+		since_ns = look_locked(place, now_ns);
+		if (now_ns - since_ns >= adxi_patience_ns() && place->seen != place->told) {
+			place->told = place->seen;
 			tell_slow(place);
-			place->told = turn;
 		}
-		place->seen = turn;
 	}
+	(void)pthread_mutex_unlock(&watch_lock);
 	__atomic_store_n(&watching, false, __ATOMIC_RELEASE);
 	if (again)
 		watch_arm(timer);
+}
+
+uint64_t
+adxi_underway_stuck(char *text, size_t size)
+{
+	const uint64_t now_ns = adxi_clock_now(ADXI_CLOCK_UPTIME);
+	struct adxi_buf queues = { .limit = 1024 };
+	const struct place *oldest = NULL;
+	uint64_t oldest_ns = now_ns;
+	char what[256];
+
+	text[0] = '\0';
+	(void)pthread_mutex_lock(&watch_lock);
+	for (struct place *place = __atomic_load_n(&places, __ATOMIC_ACQUIRE); place;
+	     place = place->next) {
+		if (place == mine || !GET(place->now.method) ||
+		    look_locked(place, now_ns) >= oldest_ns)
+			continue;
+		oldest = place;
+		oldest_ns = place->seen_ns;
+	}
+	(void)pthread_mutex_unlock(&watch_lock);
+	if (!oldest)
+		return 0;
+	describe(oldest, what, sizeof(what));
+	adxi_queue_each_busy(add_awaited, &queues);
+	(void)snprintf(text, size, "%s%s", what, adxi_buf_text(&queues));
+	adxi_buf_done(&queues);
+	return (now_ns - oldest_ns) / 1000000;
 }
 
 static void
@@ -144,7 +216,7 @@ watch_arm(struct adxi_timer *timer)
 	if (__atomic_exchange_n(&watching, true, __ATOMIC_ACQ_REL))
 		return;
 	(void)adxi_timer_arm(timer, ADXI_CLOCK_UPTIME,
-			     adxi_clock_now(ADXI_CLOCK_UPTIME) + adxi_patience_ns());
+			     adxi_clock_now(ADXI_CLOCK_UPTIME) + watch_interval());
 }
 
 /* ---------------------------------------------------------------------------------------------

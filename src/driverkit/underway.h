@@ -45,6 +45,10 @@ struct adxi_underway adxi_underway_now(void);
 /** The calling thread's part of the crash record, or NULL. Async-signal-safe. */
 const struct crash_place *adxi_underway_flight(void);
 
+/** How long the method that has not moved for longest has been seen so; *text (@p size): which, of what, and the queues that are
+ * held. What runs when this looks for the first time counts from then on. @return milliseconds */
+uint64_t adxi_underway_stuck(char *text, size_t size);
+
 /** Have crashes of this process told with what was under way; the signal then takes its course. */
 void adxi_fault_install(void);
 

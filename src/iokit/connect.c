@@ -115,6 +115,19 @@ copy_client_info(void)
 	return info;
 }
 
+/* The driver keeps a caller waiting: dextd looks whether it is still there. */
+static void
+waits_long(struct adxi_channel *channel, void *userdata)
+{
+	const struct iokit_connection *connection = userdata;
+	ADXRegistry *registry = iokit_registry();
+
+	if (registry)
+		ADXRegistry_Check(registry, connection->client_id);
+}
+
+static const struct adxi_channel_ops channel_ops = { .waits_long = waits_long };
+
 /* Take the driver's end: the user client's proxy. */
 static kern_return_t
 connect_client(struct iokit_connection *connection, ADXEndpoint *end)
@@ -126,7 +139,7 @@ connect_client(struct iokit_connection *connection, ADXEndpoint *end)
 	if (adxi_endpoint_take((OSMetaClassBase *)end, &endpoint) < 0)
 		return kIOReturnIPCError;
 	(void)snprintf(name, sizeof name, "user client %#llx", (unsigned long long)connection->client_id);
-	int r = adxi_channel_open(&endpoint, name, NULL, NULL, &connection->channel);
+	int r = adxi_channel_open(&endpoint, name, &channel_ops, connection, &connection->channel);
 	if (r < 0)
 		return r == -ENOMEM ? kIOReturnNoMemory : kIOReturnIPCError;
 	connection->door = iokit_client_memory_new(connection);
