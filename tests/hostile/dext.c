@@ -468,6 +468,14 @@ ADXHost_Introduce_Impl(ADXHost *self, uint64_t peerID, ADXEndpoint *endpoint, ui
 }
 
 kern_return_t
+ADXHost_Ping_Impl(ADXHost *self, uint64_t *stuckMs, OSString **what)
+{
+	*stuckMs = 0;
+	*what = value_string_new("");
+	return kIOReturnSuccess;
+}
+
+kern_return_t
 ADXHost_SetProperties_Impl(ADXHost *self, uint64_t entryID, OSDictionary *properties)
 {
 	return kIOReturnUnsupported;
