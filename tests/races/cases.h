@@ -4,8 +4,9 @@
 
 #include "race.h"
 
-extern const struct race_case race_action, race_timer, race_data, race_queue, race_pipe, race_ring,
-	race_port, race_channel;
+/* Of the program; ends with NULL. */
+extern const struct race_case *const race_cases[];
+extern const struct race_case race_action, race_timer, race_data, race_queue, race_pipe, race_ring;
 
 /* driver.c: the driver's runtime without its workers. */
 bool driver_work(void);

@@ -63,3 +63,6 @@ driver_time(void)
 	driver_pass(FAR_NS / 8);
 	return true;
 }
+
+const struct race_case *const race_cases[] = { &race_action, &race_timer, &race_data, &race_queue,
+					       &race_pipe,   &race_ring,  NULL };

@@ -19,7 +19,7 @@
 
 #define MAX_TASKS  16u
 #define MAX_STEPS  200000u
-#define PATIENCE_S 120u
+#define PATIENCE_S 60u
 
 /* Not instrumented at all: what it touches is the scheduler's own, which one thread at a time has.
  */
@@ -34,10 +34,14 @@
 void __tsan_acquire(void *at) __attribute__((weak));
 void __tsan_release(void *at) __attribute__((weak));
 
-enum state { FREE, READY, ON_MUTEX, ON_COND, IDLE, ENDED };
-static const char *const state_names[] = {
-	"free", "ready", "waits for a mutex", "waits for a condition", "has nothing to do", "ended"
-};
+enum state { FREE, READY, ON_MUTEX, ON_COND, ON_WAKE, IDLE, ENDED };
+static const char *const state_names[] = { "free",
+					   "ready",
+					   "waits for a mutex",
+					   "waits for a condition",
+					   "sleeps",
+					   "has nothing to do",
+					   "ended" };
 
 struct task {
 	pthread_t thread;
@@ -68,10 +72,12 @@ static struct {
 	bool by_priority;
 	unsigned lowest;
 	unsigned steps;
+	unsigned n_wakes; /* of workers */
 	bool over;
 	/* Free running */
-	uint32_t left;  /* actors and made threads that have not ended */
-	uint32_t alive; /* those, and workers */
+	uint32_t left;    /* actors and made threads that have not ended */
+	uint32_t alive;   /* those, and workers */
+	uint32_t working; /* workers that do something, and may need another one for it */
 	uint64_t n_switches;
 	uint64_t counters[RACE_COUNTERS];
 	char began, ended; /* names for ThreadSanitizer */
@@ -353,8 +359,10 @@ wake(enum state state, const void *object, unsigned max)
 HIDDEN void
 race_wake_workers(void)
 {
-	if (me && !race.free_running)
+	if (me && !race.free_running) {
+		race.n_wakes++;
 		wake(IDLE, NULL, MAX_TASKS);
+	}
 }
 
 HIDDEN static void
@@ -366,6 +374,23 @@ block(enum state state, const void *object, bool timed)
 	me->expired = false;
 	give_way();
 	me->object = NULL;
+}
+
+HIDDEN bool
+race_wait(bool timed)
+{
+	block(ON_WAKE, NULL, timed);
+	return !me->expired;
+}
+
+HIDDEN void
+race_wake(void)
+{
+	if (!me || race.free_running)
+		return;
+	wake(ON_WAKE, NULL, MAX_TASKS);
+	race_wake_workers();
+	race_point();
 }
 
 /* ---------------------------------------------------------------------------------------------
@@ -476,14 +501,23 @@ pthread_cond_broadcast(pthread_cond_t *cond)
  * Threads
  */
 
+/* Unless something came since @p n_wakes was looked at. */
 HIDDEN static enum state
-idle(bool *ret_time)
+idle(unsigned n_wakes, bool *ret_time)
 {
-	me->state = IDLE;
 	me->time_due = false;
-	give_way();
+	if (n_wakes == race.n_wakes) {
+		me->state = IDLE;
+		give_way();
+	}
 	*ret_time = me->time_due;
 	return race.over ? ENDED : READY;
+}
+
+HIDDEN static unsigned
+wakes_so_far(void)
+{
+	return race.n_wakes;
 }
 
 static void
@@ -492,19 +526,40 @@ work_stepped(void)
 	bool time_due;
 
 	for (;;) {
-		while (race.which->work())
+		unsigned n_wakes = wakes_so_far();
+
+		if (race.which->work()) {
 			race_point();
-		if (idle(&time_due) == ENDED)
+			continue;
+		}
+		if (idle(n_wakes, &time_due) == ENDED)
 			return;
 		if (time_due && !race.which->time())
 			race_fail("nobody can go on, and no time passes");
 	}
 }
 
-HIDDEN static bool
-somebody_is_left(void)
+HIDDEN static void
+count_working(int change)
 {
-	return __atomic_load_n(&race.left, __ATOMIC_ACQUIRE) > 0;
+	(void)__atomic_add_fetch(&race.working, (uint32_t)change, __ATOMIC_ACQ_REL);
+}
+
+/* Others may make work, or need a worker. */
+HIDDEN static bool
+others_are_at_it(void)
+{
+	return __atomic_load_n(&race.left, __ATOMIC_ACQUIRE) > 0 ||
+	       __atomic_load_n(&race.working, __ATOMIC_ACQUIRE) > 0;
+}
+
+static bool
+work_once(void)
+{
+	count_working(1);
+	bool worked = race.which->work();
+	count_working(-1);
+	return worked;
 }
 
 static void
@@ -512,19 +567,21 @@ work_freely(void)
 {
 	unsigned nothing = 0;
 
-	while (somebody_is_left()) {
-		if (race.which->work()) {
+	for (;;) {
+		bool at_it = others_are_at_it(); /* before: what they left is found */
+
+		if (work_once()) {
 			nothing = 0;
 			continue;
 		}
+		if (!at_it)
+			return;
 		(void)sched_yield();
 		if (++nothing % 64 == 0 && seam_real.mutex_trylock(&time_lock) == 0) {
 			(void)race.which->time();
 			(void)seam_real.mutex_unlock(&time_lock);
 		}
 	}
-	while (race.which->work())
-		;
 }
 
 HIDDEN static void

@@ -49,6 +49,10 @@ bool race_is_inside(void);
 void race_point(void);
 /** Something is there for workers. [any] */
 void race_wake_workers(void);
+/** Stepped: wait until race_wake(). @p timed: nobody else can go on is an end, too: false. */
+bool race_wait(bool timed);
+/** Whoever waits, and workers, look again. [any] */
+void race_wake(void);
 /** Another thread of this schedule. */
 void race_spawn(void *(*start)(void *context), void *context);
 void race_count(unsigned counter);
