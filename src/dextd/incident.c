@@ -438,7 +438,8 @@ incident_ended(struct server *server, int status)
 		server->incident_id ? find(incidents, server->incident_id) : NULL;
 	bool no_memory;
 
-	if (!incident && !server->incident_id && ending_is_fault(server->ending))
+	if (!incident && !server->incident_id &&
+	    (ending_is_fault(server->ending) || server->ending == ENDING_KILLED))
 		incident = open_incident(server, server->ending, server->last_words);
 	if (incident) {
 		if (ending_is_fault(server->ending) && incident->how != ENDING_REPORT)
@@ -448,6 +449,8 @@ incident_ended(struct server *server, int status)
 		incident->status = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
 		incident->noticed_ns = server->noticed_ns;
 		incident->ran_ns = server->noticed_ns - server->launched_ns;
+	}
+	if (incident && ending_is_fault(incident->how)) {
 		write_folder(server, incident);
 		realm_log(server->realm, server,
 			  "incident %" PRIu64 " (%s): dext crash show %" PRIu64, incident->id,

@@ -11,8 +11,8 @@
  *   crashes/7/log      the process' last lines
  *   crashes/7/record   its crash record (base/crash_record.h), as it left it
  *
- * A process has one incident: a sanitizer's report opens it, its end closes it. A process that
- * ended as it was asked to, or that somebody killed, has none.
+ * A process has one incident: a sanitizer's report opens it, its end closes it. One that was asked to
+ * end has none; one that somebody killed is in the list, and has no folder.
  */
 
 #include <stdbool.h>
