@@ -18,6 +18,9 @@ ADX_BEGIN_DECLS
  *  when there are any that forbid loading. */
 ADX_API kern_return_t adx_bundle_load(CFStringRef path, CFStringRef *bundleID, CFArrayRef *problems);
 /** Take it out again and end its drivers; answered when they are gone. kIOReturnNotFound. */
+/** As load, for another version of a bundle that is loaded: returns when a driver of it runs. When it does not start the old version
+ *  is started again, and @p problems say so. */
+ADX_API kern_return_t adx_bundle_upgrade(CFStringRef path, CFStringRef *bundleID, CFArrayRef *problems);
 ADX_API kern_return_t adx_bundle_unload(CFStringRef bundleID);
 /** End quarantines of a bundle id or personality, or (NULL) all. @p count: personalities that have another chance. */
 ADX_API kern_return_t adx_unquarantine(CFStringRef name, uint32_t *count);

@@ -73,7 +73,7 @@ print_json(CFTypeRef object)
 /* ---- load, unload ---- */
 
 static int
-load(const char *path)
+load(const char *command, const char *path, kern_return_t (*send)(CFStringRef, CFStringRef *, CFArrayRef *))
 {
 	CFStringRef string, bundle_id = NULL;
 	CFArrayRef problems = NULL;
@@ -83,16 +83,16 @@ load(const char *path)
 	/* dextd has another working directory. */
 	string = string_of(realpath(path, whole) ? whole : path);
 	if (!string)
-		return fail("load", "no memory");
-	kern_return_t ret = adx_bundle_load(string, &bundle_id, &problems);
+		return fail(command, "no memory");
+	kern_return_t ret = send(string, &bundle_id, &problems);
 	for (CFIndex i = 0; problems && i < CFArrayGetCount(problems); i++)
 		fprintf(stderr, "%s: %s\n", path, text_of(CFArrayGetValueAtIndex(problems, i)));
 	if (ret == kIOReturnSuccess)
 		printf("%s\n", text_of(bundle_id));
 	else if (problems && CFArrayGetCount(problems) > 0)
-		status = fail("load", "%s was not loaded: %ld problems", path, (long)CFArrayGetCount(problems));
+		status = fail(command, "%s was not loaded: %ld problems", path, (long)CFArrayGetCount(problems));
 	else
-		status = fail("load", "%s: %s", path, answer_text(ret));
+		status = fail(command, "%s: %s", path, answer_text(ret));
 	release(bundle_id);
 	release(problems);
 	release(string);
@@ -107,7 +107,20 @@ command_load(int argc, char **argv)
 	if (argc < 2)
 		return usage_of("load", "name a bundle");
 	for (int i = 1; i < argc; i++)
-		if (load(argv[i]) != EXIT_OK)
+		if (load("load", argv[i], adx_bundle_load) != EXIT_OK)
+			status = EXIT_FAILED;
+	return status;
+}
+
+int
+command_upgrade(int argc, char **argv)
+{
+	int status = EXIT_OK;
+
+	if (argc < 2)
+		return usage_of("upgrade", "name a bundle");
+	for (int i = 1; i < argc; i++)
+		if (load("upgrade", argv[i], adx_bundle_upgrade) != EXIT_OK)
 			status = EXIT_FAILED;
 	return status;
 }

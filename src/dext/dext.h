@@ -28,6 +28,7 @@ extern const size_t n_commands;
 
 int command_build(int argc, char **argv);
 int command_load(int argc, char **argv);
+int command_upgrade(int argc, char **argv);
 int command_unload(int argc, char **argv);
 int command_unquarantine(int argc, char **argv);
 int command_list(int argc, char **argv);

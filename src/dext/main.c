@@ -26,6 +26,8 @@ const struct command commands[] = {
 	  "  -v, --verbose           show every command\n" },
 	{ "load", "PATH...", "take bundles into the realm; their drivers start when a device matches", command_load,
 	  "  Every problem of a bundle is printed at once.\n" },
+	{ "upgrade", "PATH...", "replace loaded bundles by other versions, which have to start, or the old ones come back", command_upgrade,
+	  "  The old version's drivers are stopped, then the new one's started.\n" },
 	{ "unload", "BUNDLE-ID...", "end a bundle's drivers and forget it", command_unload, "" },
 	{ "unquarantine", "[BUNDLE-ID|PERSONALITY]", "give drivers that crashed too often another chance; without a name: all", command_unquarantine, "" },
 	{ "list", "[bundles|servers]", "bundles, and the driver processes with their services", command_list,

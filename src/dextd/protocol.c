@@ -547,6 +547,21 @@ ADXRegistry_LoadBundle_Impl(ADXRegistry *self, OSString *path, OSString **bundle
 }
 
 kern_return_t
+ADXRegistry_UpgradeBundle_Impl(ADXRegistry *self, OSString *path, OSString **bundleID,
+			       OSArray **problems)
+{
+	struct connection *connection;
+
+	CONNECTION(self, connection);
+	OWNER(connection, "upgrade a bundle");
+	if (!value_cstr(path))
+		return kIOReturnBadArgument;
+	audit(connection, kIOReturnSuccess, "upgrade to %s", value_cstr(path));
+	upgrade_begin(connection->realm, value_cstr(path), OSReplyDefer());
+	return kIOReturnSuccess;
+}
+
+kern_return_t
 ADXRegistry_UnloadBundle_Impl(ADXRegistry *self, OSString *bundleID)
 {
 	struct connection *connection;

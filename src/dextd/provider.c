@@ -372,6 +372,7 @@ provider_started(struct realm *realm, struct entry *entry, struct service *servi
 	struct attempt *attempt =
 		provider ? find_attempt(provider, service->personality->category) : NULL;
 
+	upgrade_started(realm, service, ok);
 	if (!attempt || attempt->trying != service->personality)
 		return;
 	if (!ok && may_match(realm, entry) && attempt_next(provider, attempt))

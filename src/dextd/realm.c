@@ -92,6 +92,7 @@ check_quiet(void *userdata)
 
 	realm->quiet_check = false;
 	wait_check(realm);
+	upgrade_check(realm);
 }
 
 /* Counts touch 0 for a moment while one reason to be busy takes over from another: who waits is
@@ -127,6 +128,7 @@ realm_new(const struct realm_config *config, struct adxi_loop *loop, struct real
 	adxi_list_init(&realm->waits);
 	adxi_list_init(&realm->device_calls);
 	adxi_list_init(&realm->unloads);
+	adxi_list_init(&realm->upgrades);
 	realm->quotas = quotas_new();
 	if (!realm->quotas) {
 		free(realm);
@@ -163,6 +165,7 @@ realm_free(struct realm *realm)
 	adxi_source_remove(realm->end_timer);
 	server_forget_hosts(realm);
 	wait_forget_all(realm);
+	upgrade_forget_all(realm);
 	ADXI_LIST_EACH_SAFE(connection, next, &realm->connections, link)
 		connection_close(connection);
 	/* Connections are freed at the end of a turn. */

@@ -34,6 +34,7 @@
 #include "dextd/quota.h"
 #include "dextd/registry.h"
 #include "dextd/supervise.h"
+#include "dextd/upgrade.h"
 
 struct realm;
 struct server;
@@ -83,6 +84,7 @@ struct realm {
 	struct adxi_list waits;
 	struct adxi_list device_calls;
 	struct adxi_list unloads;
+	struct adxi_list upgrades;
 	struct adxi_source *end_timer; /* owned */
 	bool quiet_check;              /* posted */
 	unsigned long memory_kills;    /* process_memory_kills() when it was last looked at */

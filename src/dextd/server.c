@@ -261,7 +261,8 @@ server_for_personality(struct realm *realm, struct personality *personality, uin
 	int r;
 
 	ADXI_LIST_EACH(other, &realm->servers, link) {
-		if (personality->one_process && !other->is_host &&
+		/* A process of a version that was replaced runs the old code. */
+		if (personality->one_process && !other->is_host && other->bundle->loaded &&
 		    !strcmp(other->name, personality->server_name) &&
 		    (other->state == SERVER_RUNNING || other->state == SERVER_LAUNCHING)) {
 			*ret_server = server_ref(other);

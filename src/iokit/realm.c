@@ -33,6 +33,28 @@ adx_bundle_load(CFStringRef path, CFStringRef *bundleID, CFArrayRef *problems)
 }
 
 kern_return_t
+adx_bundle_upgrade(CFStringRef path, CFStringRef *bundleID, CFArrayRef *problems)
+{
+	ADXRegistry *registry = iokit_registry();
+	OSString *id = NULL;
+	OSArray *sentences = NULL;
+
+	if (!path || !bundleID || !problems)
+		return kIOReturnBadArgument;
+	if (!registry)
+		return kIOReturnNoDevice;
+	kern_return_t ret = ADXRegistry_UpgradeBundle(registry, (OSString *)path, &id, &sentences);
+	if (ret == kIOReturnSuccess) {
+		*bundleID = (CFStringRef)id;
+		*problems = (CFArrayRef)sentences;
+		/* The problems cross only with success: a bundle that was refused has no id. */
+		if (!id)
+			ret = kIOReturnBadArgument;
+	}
+	return ret;
+}
+
+kern_return_t
 adx_bundle_unload(CFStringRef bundleID)
 {
 	ADXRegistry *registry = iokit_registry();
