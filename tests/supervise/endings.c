@@ -30,7 +30,7 @@ static const struct {
 	{ "jump", kWayJump, 0, "crash", SIGSEGV },
 	{ "kill", kWayKill, 0, "killed", SIGKILL },
 };
-static unsigned n_ends, n_died, n_back, n_incidents, n_kills_only;
+static unsigned n_ends, n_died, n_bystanders, n_back, n_incidents, n_kills_only;
 
 static bool
 is_wanted(const char *name, int argc, char **argv)
@@ -46,18 +46,25 @@ run(size_t i, uint64_t *last_id)
 {
 	uint64_t id = 0, incident_id = last_incident();
 	io_service_t service = wait_service(*last_id, &id);
-	io_connect_t connection = open_service(service);
+	io_connect_t connection = open_service(service), bystander = open_service(service);
 	CFDictionaryRef incident;
 	char how[32], folder[512];
-	kern_return_t ret;
+	kern_return_t ret, second;
 
-	if (ping(connection, &ret) != 1)
+	if (ping(connection, &ret) != 1 || ping(bystander, &ret) != 1)
 		failed("%s: the driver does not answer before it ends: %#x", ways[i].name, (unsigned)ret);
 	n_ends++;
 	ret = end_now(connection, ways[i].way, ways[i].argument);
 	if (ret != MIG_SERVER_DIED)
 		failed("%s: the call that was under way answers %#x", ways[i].name, (unsigned)ret);
 	n_died++;
+	/* Whoever was not calling: the first call may have been on its way, the second was not. */
+	(void)ping(bystander, &ret);
+	(void)ping(bystander, &second);
+	if (ret != MIG_SERVER_DIED || second != MACH_SEND_INVALID_DEST)
+		failed("%s: another connection answers %#x, then %#x", ways[i].name, (unsigned)ret, (unsigned)second);
+	(void)IOServiceClose(bystander);
+	n_bystanders++;
 	/* Back, as another service. */
 	IOObjectRelease(service);
 	service = wait_service(id, last_id);
@@ -94,7 +101,7 @@ main(int argc, char **argv)
 	for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
 		if (is_wanted(ways[i].name, argc, argv))
 			run(i, &last_id);
-	printf("%u ends: %u calls answered MIG_SERVER_DIED, %u drivers back, %u incidents, %u kills that are none\n", n_ends, n_died,
-	       n_back, n_incidents, n_kills_only);
+	printf("%u ends: %u calls answered MIG_SERVER_DIED, %u bystanders that and then MACH_SEND_INVALID_DEST, %u drivers back, "
+	       "%u incidents, %u kills\n", n_ends, n_died, n_bystanders, n_back, n_incidents, n_kills_only);
 	return n_ends > 0 && n_died == n_ends && n_back == n_ends && n_incidents + n_kills_only == n_ends ? 0 : 1;
 }
