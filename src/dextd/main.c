@@ -82,6 +82,7 @@ usage(FILE *to)
 	      "realm\n"
 	      "                       reads /etc/ambidext/policy.plist where it is\n"
 	      "  --stop-limit MS      kill a driver whose Stop takes longer (15000)\n"
+	      "  --crashes N          folders of crashes that are kept in DIR/crashes (20); 0: none\n"
 	      "  --hang-limit MS      tell of a driver that keeps a caller waiting longer and does "
 	      "not go on\n"
 	      "                       ($AMBIDEXT_PATIENCE_MS, else 5000)\n"
@@ -178,6 +179,7 @@ parse(int argc, char **argv, struct options *options)
 		HEALTHY_AFTER,
 		CRASH_LIMIT,
 		CRASH_WINDOW,
+		CRASHES,
 		FOREGROUND,
 		LEVEL,
 		READY,
@@ -199,6 +201,7 @@ parse(int argc, char **argv, struct options *options)
 		{ "restart-delay", required_argument, NULL, RESTART_DELAY },
 		{ "healthy-after", required_argument, NULL, HEALTHY_AFTER },
 		{ "crash-limit", required_argument, NULL, CRASH_LIMIT },
+		{ "crashes", required_argument, NULL, CRASHES },
 		{ "crash-window", required_argument, NULL, CRASH_WINDOW },
 		{ "foreground", no_argument, NULL, FOREGROUND },
 		{ "log-level", required_argument, NULL, LEVEL },
@@ -276,6 +279,13 @@ parse(int argc, char **argv, struct options *options)
 						     : &options->config.restart.window_ns) < 0)
 				return wrong(option_name(table, c), optarg,
 					     "milliseconds, 1 to 3600000, are wanted");
+			break;
+		case CRASHES:
+			errno = 0;
+			fd = strtol(optarg, &end, 10);
+			if (errno || *end || end == optarg || fd < 0 || fd > 1000)
+				return wrong("--crashes", optarg, "a number from 0 to 1000 is wanted");
+			options->config.crashes_kept = (unsigned)fd;
 			break;
 		case CRASH_LIMIT:
 			errno = 0;
