@@ -198,6 +198,28 @@ print_bundles(CFArrayRef bundles)
 }
 
 static void
+print_sandbox(CFTypeRef sandbox)
+{
+	CFTypeRef active = value_of(sandbox, "active"), missing = value_of(sandbox, "missing"), granted = value_of(sandbox, "granted");
+
+	if (strcmp(text_at(sandbox, "mode"), "off") == 0) {
+		printf("         sandbox: OFF\n");
+		return;
+	}
+	printf("         sandbox: %s:", text_at(sandbox, "profile"));
+	for (CFIndex i = 0; i < count_of(active); i++)
+		printf(" %s", text_of(CFArrayGetValueAtIndex(active, i)));
+	for (CFIndex i = 0; i < count_of(missing); i++)
+		printf("%s %s (%s)", i == 0 ? "; without" : ",", text_at(CFArrayGetValueAtIndex(missing, i), "layer"),
+		       text_at(CFArrayGetValueAtIndex(missing, i), "why"));
+	for (CFIndex i = 0; i < count_of(granted); i++)
+		printf("%s %s", i == 0 ? "; granted" : ",", text_of(CFArrayGetValueAtIndex(granted, i)));
+	if (number_at(sandbox, "denied") > 0)
+		printf("; %lld calls denied", (long long)number_at(sandbox, "denied"));
+	printf("\n");
+}
+
+static void
 print_servers(CFArrayRef servers)
 {
 	for (CFIndex i = 0; i < CFArrayGetCount(servers); i++) {
@@ -206,6 +228,8 @@ print_servers(CFArrayRef servers)
 		printf("%7lld  %-12s %s\n", (long long)number_at(server, "pid"), text_at(server, "state"), text_at(server, "name"));
 		if (*text_at(server, "hangs"))
 			printf("         hangs: %s\n", text_at(server, "hangs"));
+		if (value_of(server, "sandbox"))
+			print_sandbox(value_of(server, "sandbox"));
 		for (CFIndex j = 0; services && CFGetTypeID(services) == CFArrayGetTypeID() && j < CFArrayGetCount(services); j++) {
 			CFTypeRef service = CFArrayGetValueAtIndex(services, j);
 			printf("         %#llx %s (%s)\n", (unsigned long long)number_at(service, "id"), text_at(service, "name"),

@@ -89,7 +89,7 @@ make_environment(const struct server *server)
 		done = asprintf(&env[n++], "%s=%u", server->passed[i].variable,
 				CHANNEL_FD + 1 + i) >= 0;
 	for (variable = environ; done && *variable; variable++)
-		if (is_passed_on(*variable))
+		if (is_passed_on(*variable) && !sandbox_hides_variable(server->sandbox, *variable))
 			done = (env[n++] = strdup(*variable)) != NULL;
 	if (done)
 		return env;
@@ -128,15 +128,30 @@ become(const struct server *server, char *const *env, int channel, int output)
 	for (i = 0; i < server->n_passed; i++)
 		if (dup2(passed[i], CHANNEL_FD + 1 + (int)i) < 0)
 			_exit(126);
-	(void)close_range(CHANNEL_FD + 1 + server->n_passed, ~0u, 0);
+	(void)close_range(CHANNEL_FD + 1 + server->n_passed, ~0u, CLOSE_RANGE_CLOEXEC);
 	if (server_descriptor_limit.rlim_max)
 		(void)setrlimit(RLIMIT_NOFILE, &server_descriptor_limit);
+	sandbox_enter(server->sandbox);
 	(void)execve(argv[0], argv, env);
 	why = strerrordesc_np(errno);
 	if (write(2, argv[0], strlen(argv[0])) < 0 || write(2, " ", 1) < 0 ||
 	    write(2, cannot, sizeof cannot - 1) < 0 || write(2, why, strlen(why)) < 0)
 		_exit(126);
 	_exit(127);
+}
+
+struct birth {
+	const struct server *server;
+	char *const *env;
+	int channel, output;
+};
+
+static void
+be_born(void *context)
+{
+	const struct birth *birth = context;
+
+	become(birth->server, birth->env, birth->channel, birth->output);
 }
 
 static void
@@ -224,6 +239,7 @@ launch_spawn(struct server *server, adxi_child_fn *ended, adxi_timer_fn *late)
 	adxi_cleanup(adxi_closep) int output_write = -1;
 	adxi_cleanup(adxi_closep) int theirs = -1;
 	struct realm *realm = server->realm;
+	struct birth birth;
 	int sockets[2], pipes[2], r;
 	char **env;
 
@@ -243,13 +259,14 @@ launch_spawn(struct server *server, adxi_child_fn *ended, adxi_timer_fn *late)
 	if (r < 0)
 		return r;
 	pass_ledger(server);
+	r = sandbox_new(server, &server->sandbox);
+	if (r < 0)
+		return r;
 	env = make_environment(server);
 	if (!env)
 		return -ENOMEM;
-	server->pid = fork();
-	if (server->pid == 0)
-		become(server, env, theirs, output_write);
-	r = server->pid < 0 ? -errno : 0;
+	birth = (struct birth){ server, env, theirs, output_write };
+	r = sandbox_spawn(server->sandbox, be_born, &birth, &server->pid);
 	launch_free_strings(env);
 	launch_close_passed(server);
 	if (r < 0) {

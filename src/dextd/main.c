@@ -81,6 +81,10 @@ usage(FILE *to)
 	      "system's "
 	      "realm\n"
 	      "                       reads /etc/ambidext/policy.plist where it is\n"
+	      "  --sandbox MODE       of drivers and hosts: auto (every layer that there is), "
+	      "require (all, or\n"
+	      "                       they are not run), off; default $AMBIDEXT_SANDBOX, else "
+	      "auto\n"
 	      "  --stop-limit MS      kill a driver whose Stop takes longer (15000)\n"
 	      "  --crashes N          folders of crashes that are kept in DIR/crashes (20); 0: none\n"
 	      "  --hang-limit MS      tell of a driver that keeps a caller waiting longer and does "
@@ -170,6 +174,7 @@ parse(int argc, char **argv, struct options *options)
 		STRICT,
 		OPEN_TO,
 		POLICY,
+		SANDBOX,
 		STOP_LIMIT,
 		CHECKIN_LIMIT,
 		HANG_LIMIT,
@@ -193,6 +198,7 @@ parse(int argc, char **argv, struct options *options)
 		{ "strict", required_argument, NULL, STRICT },
 		{ "open-to", required_argument, NULL, OPEN_TO },
 		{ "policy", required_argument, NULL, POLICY },
+		{ "sandbox", required_argument, NULL, SANDBOX },
 		{ "stop-limit", required_argument, NULL, STOP_LIMIT },
 		{ "checkin-limit", required_argument, NULL, CHECKIN_LIMIT },
 		{ "hang-limit", required_argument, NULL, HANG_LIMIT },
@@ -238,6 +244,11 @@ parse(int argc, char **argv, struct options *options)
 			break;
 		case POLICY:
 			options->policy = optarg;
+			break;
+		case SANDBOX:
+			if (sandbox_mode_parse(optarg, &options->config.sandbox) < 0)
+				return wrong("--sandbox", optarg,
+					     "auto, require or off is wanted");
 			break;
 		case STOP_LIMIT:
 			if (parse_ms(optarg, &options->config.stop_limit_ns) < 0)
@@ -353,6 +364,14 @@ read_policy(struct daemon *daemon, const char *dir)
 		r = 0;
 	if (r == 0 && value_get(policy, "Access"))
 		r = access_read_policy(access, value_get(policy, "Access"), why, sizeof why);
+	if (r == 0 && value_get(policy, "Sandbox")) {
+		daemon->options.config.grants =
+			value_ref(value_as(OSDictionary, value_get(policy, "Sandbox")));
+		if (!daemon->options.config.grants) {
+			(void)snprintf(why, sizeof why, "has a Sandbox that is no dictionary");
+			r = -EINVAL;
+		}
+	}
 	if (r < 0) {
 		fprintf(stderr, "dextd: the policy %s %s\n", path, why);
 		return r;
@@ -702,6 +721,7 @@ tear_down(struct daemon *daemon)
 		adxi_source_remove(daemon->signals[i]);
 	daemon->realm = realm_free(daemon->realm);
 	daemon->loop = adxi_loop_free(daemon->loop);
+	value_unref(daemon->options.config.grants);
 	leave_directory(daemon);
 }
 
@@ -717,6 +737,10 @@ main(int argc, char **argv)
 	daemon.options.config.hang_ns = adxi_patience_ns();
 	if (access_new(&daemon.options.config.access) < 0)
 		return 1;
+	if (getenv("AMBIDEXT_SANDBOX") && *getenv("AMBIDEXT_SANDBOX") &&
+	    sandbox_mode_parse(getenv("AMBIDEXT_SANDBOX"), &daemon.options.config.sandbox) < 0)
+		return wrong("AMBIDEXT_SANDBOX", getenv("AMBIDEXT_SANDBOX"),
+			     "auto, require or off is wanted");
 	r = parse(argc, argv, &daemon.options);
 	if (r)
 		return r == 1 ? 0 : 2;

@@ -10,7 +10,7 @@
 #include "dextd/plistfile.h"
 #include "dextd/policy.h"
 
-static const char *const keys[] = { "Access" };
+static const char *const keys[] = { "Access", "Sandbox" };
 #define N_KEYS (sizeof keys / sizeof *keys)
 
 static bool

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/rules.h"
@@ -70,9 +71,15 @@ static void
 told(void *context, const char *rule_id, const char *line)
 {
 	struct realm *realm = context;
+	const struct server *teller = realm->teller;
 	uint64_t id = 0;
 	const char *at;
 
+	if (teller) {
+		realm_peer_log(realm, teller->account, (int)teller->pid, teller->name, rule_id,
+			       line);
+		return;
+	}
 	for (at = rule_id; *at; at++)
 		id = id << 8 | (unsigned char)*at;
 	if (!realm->rule_lines[id % REALM_RULE_LINES])
@@ -129,6 +136,7 @@ realm_new(const struct realm_config *config, struct adxi_loop *loop, struct real
 	adxi_list_init(&realm->device_calls);
 	adxi_list_init(&realm->unloads);
 	adxi_list_init(&realm->upgrades);
+	adxi_list_init(&realm->guards);
 	realm->quotas = quotas_new();
 	if (!realm->quotas) {
 		free(realm);
@@ -150,6 +158,10 @@ realm_new(const struct realm_config *config, struct adxi_loop *loop, struct real
 	value_set_cstr(registry_root(realm->registry)->base, "IOKitBuildVersion",
 		       "Ambidext " AMBIDEXT_VERSION);
 	adxi_tell_set_sink(told, realm);
+	if (config->sandbox == SANDBOX_OFF)
+		(void)adxi_tell(ADXI_RULE_SBX011,
+				"dextd runs with --sandbox=off: drivers may do whatever user %d may",
+				(int)geteuid());
 	*ret_realm = realm;
 	return 0;
 }
@@ -309,6 +321,8 @@ server_dict(const struct server *server)
 	value_set_bool(dict, "host", server->is_host);
 	value_set_bool(dict, "shared", server->one_process);
 	value_set_cstr(dict, "bundle", server->bundle ? server->bundle->id : NULL);
+	if (server->sandbox)
+		value_set_new(dict, "sandbox", sandbox_dict(server->sandbox));
 	value_set_new(dict, "services", services);
 	value_set_new(dict, "quotas", quota_dict(server->account));
 	return dict;

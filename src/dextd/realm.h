@@ -33,6 +33,7 @@
 #include "dextd/log.h"
 #include "dextd/quota.h"
 #include "dextd/registry.h"
+#include "dextd/sandbox.h"
 #include "dextd/supervise.h"
 #include "dextd/upgrade.h"
 
@@ -50,6 +51,8 @@ struct realm_config {
 	unsigned socket_mode; /* 0600 or 0666 */
 	struct access *access; /* borrowed; NULL: owner and root only */
 	bool strict;
+	enum sandbox_mode sandbox;
+	OSDictionary *grants;     /* owned reference: the policy's Sandbox, or NULL */
 	uint64_t checkin_ns;      /* a launched process checks in within this */
 	uint64_t stop_warning_ns; /* Stop runs this long: told */
 	uint64_t stop_limit_ns;   /* then the process is killed */
@@ -87,6 +90,10 @@ struct realm {
 	struct adxi_list upgrades;
 	struct adxi_source *end_timer; /* owned */
 	bool quiet_check;              /* posted */
+	const struct server *teller;   /* borrowed: whom the rule is about that is told now */
+	struct adxi_list guards;       /* inits of processes' namespaces */
+	uint64_t said[32];             /* hashes: sandboxes that the log has */
+	unsigned n_said;
 	unsigned long memory_kills;    /* process_memory_kills() when it was last looked at */
 	struct quota_account *rule_lines[REALM_RULE_LINES]; /* owned references: lines of rules, by hash */
 };
@@ -184,6 +191,7 @@ struct server {
 		int fd;               /* owned */
 	} passed[LAUNCH_PASSED_MAX];
 	unsigned n_passed;             /* 0 once launched */
+	struct sandbox *sandbox;       /* owned; NULL: never launched */
 	struct bundle *bundle;         /* owned reference, or NULL */
 	pid_t pid;                     /* also its process group; 0: reaped */
 	struct connection *connection; /* borrowed; NULL: not yet, or gone */

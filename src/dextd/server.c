@@ -79,6 +79,7 @@ server_unref(struct server *server)
 	launch_close_passed(server);
 	if (server->record_fd >= 0)
 		(void)close(server->record_fd);
+	sandbox_free(server->sandbox);
 	free(server->cutter);
 	free(server->name);
 	free(server);
@@ -324,6 +325,7 @@ server_check_in(struct connection *connection, const char *token, OSMetaClassBas
 		return -ENOMEM;
 	server->host = value_ref(host);
 	server->timer = adxi_source_remove(server->timer);
+	sandbox_checked_in(server->sandbox);
 	server_move(server, SERVER_RUNNING);
 	/* The answer to the check-in has to be under way before the first request is. */
 	if (adxi_loop_post(server->realm->loop, ready_later, server_ref(server)) < 0) {
@@ -638,8 +640,11 @@ child_ended(struct adxi_source *source, pid_t pid, int status, void *userdata)
 		server->noticed_ns = adxi_now_ns();
 	launch_end_output(server);
 	find_ending(server, status);
-	tell_ending(server, status);
-	incident_ended(server, status);
+	sandbox_ended(server->sandbox, status);
+	if (!sandbox_refused(server->sandbox)) {
+		tell_ending(server, status);
+		incident_ended(server, status);
+	}
 	server_gone(server);
 	provider_server_ended(realm, server);
 	server->pid = 0;
