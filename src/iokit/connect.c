@@ -151,6 +151,9 @@ connect_client(struct iokit_connection *connection, ADXEndpoint *end)
 		return kIOReturnNoMemory;
 	kern_return_t ret = ADXDoor_CopyService(door, connection->client_id, &service);
 	OSRelease((OSMetaClassBase *)door);
+	/* dextd has had it granted: the driver was stopped since, and took it back. */
+	if (ret == kIOReturnNotPermitted)
+		ret = kIOReturnOffline;
 	if (ret != kIOReturnSuccess)
 		return ret;
 	connection->client = (IOUserClient *)OSMetaClassCast((OSMetaClassBase *)service, gIOUserClientMetaClass);
