@@ -9,6 +9,7 @@
 #include "channel/peer_test.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -351,6 +352,30 @@ test_bad_bootstrap(void **state)
 	assert_int_equal(client.socket, -1);
 }
 
+/* A thread that kept the receiver's role for the next request, and then waits for an answer on the same channel, would wait for
+ * itself: it gives up what it kept. Nobody else receives here: without that this test does not end. */
+static void
+test_waits_after_staying(void **state)
+{
+	struct adxi_endpoint ends[2];
+	struct end a, b;
+
+	assert_int_equal(adxi_endpoint_pair(BELLS, ends), 0);
+	end_open(&a, &ends[0], "a", true);
+	end_open(&b, &ends[1], "b", true);
+	for (unsigned i = 1; i <= 200; i++) {
+		assert_int_equal(echo_call(a.peer, ECHO_STAY, NULL, 0, echo_object(a.door), NULL), kIOReturnSuccess);
+		/* Its own call may still be on its way; requests that come meanwhile would nest in it. */
+		while (atomic_load(&b.door->n_answered) < i)
+			(void)sched_yield();
+	}
+	print_message("kept the role %u times, was answered %u times\n", b.door->n_stayed, b.door->n_answered);
+	assert_true(b.door->n_stayed > 0);
+	assert_int_equal(b.door->n_answered, 200);
+	end_close(&a);
+	end_close(&b);
+}
+
 int
 main(void)
 {
@@ -364,6 +389,7 @@ main(void)
 		cmocka_unit_test(test_close_in_delivery),
 		cmocka_unit_test(test_bootstrap),
 		cmocka_unit_test(test_bad_bootstrap),
+		cmocka_unit_test(test_waits_after_staying),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

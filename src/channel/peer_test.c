@@ -88,6 +88,22 @@ invoke_call_back(OS_OBJECT *self, const struct OSMethod *method, struct OSMessag
 	OSMessageReply(message, status, &span, 1, NULL, 0);
 }
 
+/* What a worker of a driver does, and then what it must not do: wait on the channel that it receives from. */
+static void
+invoke_stay(OS_OBJECT *self, const struct OSMethod *method, struct OSMessage *message)
+{
+	struct echo *echo = (struct echo *)self;
+
+	adxi_channel_stay(message->reply);
+	OSMessageReply(message, kIOReturnSuccess, NULL, 0, NULL, 0);
+	adxi_channel_stay(NULL);
+	if (adxi_channel_stayed())
+		atomic_fetch_add(&echo->n_stayed, 1);
+	if (echo_call(first_object(message), ECHO_NULL, NULL, 0, NULL, NULL) == kIOReturnSuccess)
+		atomic_fetch_add(&echo->n_answered, 1);
+	adxi_channel_leave();
+}
+
 static void
 invoke_post(OS_OBJECT *self, const struct OSMethod *method, struct OSMessage *message)
 {
@@ -170,6 +186,7 @@ static const struct OSMethod echo_methods[] = {
 	METHOD(ECHO_HOLD, invoke_hold, 0),
 	METHOD(ECHO_FAIL, invoke_fail, 0),
 	METHOD(ECHO_POST_MANY, invoke_post_many, 0),
+	METHOD(ECHO_STAY, invoke_stay, 0),
 };
 
 static const struct OSClassHooks echo_hooks = { .no_senders = echo_no_senders };

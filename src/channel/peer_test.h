@@ -29,6 +29,7 @@ struct echo {
 	_Atomic unsigned n_held;
 	_Atomic uint64_t n_posts, last_post, posts_in_order;
 	_Atomic unsigned n_no_senders;
+	_Atomic unsigned n_stayed, n_answered; /* ECHO_STAY: kept the role; and its own call was answered */
 };
 
 extern struct OSMetaClass echo_class;
@@ -45,6 +46,7 @@ enum {
 	ECHO_HOLD,      /* is not answered until hold_release() */
 	ECHO_FAIL,      /* u64: answers it as status */
 	ECHO_POST_MANY, /* u64 count, object: posts that often to the object, answers when done */
+	ECHO_STAY,      /* object: answers, keeps the receiver's role for the next request, and calls the object's ECHO_NULL all the same */
 };
 
 struct echo *echo_new(void);

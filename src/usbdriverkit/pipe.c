@@ -29,6 +29,7 @@
 struct slot {
 	OSAction *action;  /* owned reference; NULL: free */
 	uint32_t buffer;   /* number, or USB_RING_NO_BUFFER */
+	uint32_t length;
 	uint32_t next_free;
 	adxi_ticket ticket;
 };
@@ -49,7 +50,8 @@ struct ADXUSBCompletions_IVars {
 	uint8_t address;
 	_Atomic bool posted;           /* the invoker is, with a reference to the object */
 	_Atomic bool ending;           /* usbhost has let go */
-	uint32_t seen;                 /* completions: only the invoker's run */
+	uint32_t seen;                 /* completions: only the invoker's run, as the next */
+	bool broken;                   /* usbhost wrote what cannot be: nothing of it is looked at any more */
 	/* Actions of which it is known that the invoker takes them, and buffers that were used once. Borrowed, only compared: an
 	 * old one costs a look, or a message. */
 	_Atomic uintptr_t noticed[N_NOTICED];
@@ -114,7 +116,7 @@ call_implementation(void *context, OS_OBJECT *target, const struct OSMethod *met
 /* The request is no more; its action's reference is the caller's. NULL: there is none of that number. @p marked: the action is free for
  * the next one. */
 static OSAction *
-take_slot(struct ADXUSBCompletions_IVars *ring, uint32_t cookie, bool marked, enum adxi_ledger_how how)
+take_slot(struct ADXUSBCompletions_IVars *ring, uint32_t cookie, bool marked, enum adxi_ledger_how how, uint32_t *ret_length)
 {
 	OSAction *action = NULL;
 
@@ -123,6 +125,7 @@ take_slot(struct ADXUSBCompletions_IVars *ring, uint32_t cookie, bool marked, en
 		struct slot *slot = &ring->slots[cookie];
 
 		action = slot->action;
+		*ret_length = slot->length;
 		slot->action = NULL;
 		if (slot->buffer != USB_RING_NO_BUFFER)
 			ring->buffers[slot->buffer].in_flight--;
@@ -137,36 +140,74 @@ take_slot(struct ADXUSBCompletions_IVars *ring, uint32_t cookie, bool marked, en
 }
 
 static void
+breaks(struct ADXUSBCompletions_IVars *ring, const char *what)
+{
+	ring->broken = true;
+	(void)adxi_tell(ADXI_RULE_HOS002, "usbhost %s on endpoint 0x%02x", what, ring->address);
+}
+
+static void
+finish(struct ADXUSBCompletions_IVars *ring, OSAction *action, const struct completion *completion, bool dropped)
+{
+	if (!dropped && !adxi_invoker_invoke(ring->invoker, action, IOUSBHostPipe_CompleteAsyncIO_ID,
+					     IOUSBHostPipe_CompleteAsyncIO_Invoke, call_implementation, (void *)(uintptr_t)completion))
+		IOUSBHostPipe_CompleteAsyncIO(NULL, action, completion->status, completion->actual, completion->time_ns);
+	adxi_action_let_go(action);
+	OSRelease((OS_OBJECT *)action);
+}
+
+static void
 complete(struct ADXUSBCompletions_IVars *ring, const struct usb_ring_completion *entry, bool dropped)
 {
 	struct completion completion = { entry->status, entry->actual, entry->time_ns };
-	OSAction *action = take_slot(ring, entry->cookie, true, dropped ? ADXI_LEDGER_DROPPED : ADXI_LEDGER_DONE);
+	uint32_t length = 0;
+	OSAction *action = take_slot(ring, entry->cookie, true, dropped ? ADXI_LEDGER_DROPPED : ADXI_LEDGER_DONE, &length);
 
 	if (!action) {
 		adxi_ledger_unopened(ADXI_LEDGER_TRANSFER);
-		log_warning("usbhost completed request %u on endpoint 0x%02x, which there is not", entry->cookie,
-			 ring->address);
+		breaks(ring, "completed a request that there is not");
 		return;
 	}
-	if (!dropped && !adxi_invoker_invoke(ring->invoker, action, IOUSBHostPipe_CompleteAsyncIO_ID,
-					     IOUSBHostPipe_CompleteAsyncIO_Invoke, call_implementation, &completion))
-		IOUSBHostPipe_CompleteAsyncIO(NULL, action, completion.status, completion.actual, completion.time_ns);
-	adxi_action_let_go(action);
-	OSRelease((OS_OBJECT *)action);
+	/* A driver reads so many bytes of its buffer. */
+	if (completion.actual > length) {
+		breaks(ring, "moved more bytes than the request asked for");
+		completion.status = kIOReturnIPCError;
+		completion.actual = 0;
+	}
+	finish(ring, action, &completion, dropped);
+}
+
+/* Usbhost broke it: each request ends here, once, so that its driver can stop. What it submits from now on goes by messages. */
+static void
+abort_ring(struct ADXUSBCompletions_IVars *ring, bool dropped)
+{
+	const struct completion aborted = { .status = kIOReturnAborted, .time_ns = adxi_now_ns() };
+	uint32_t n_slots, length;
+
+	(void)pthread_mutex_lock(&ring->lock);
+	ring->dead = true;
+	n_slots = ring->n_slots;
+	(void)pthread_mutex_unlock(&ring->lock);
+	for (uint32_t i = 0; i < n_slots; i++) {
+		OSAction *action = take_slot(ring, i, true, dropped ? ADXI_LEDGER_DROPPED : ADXI_LEDGER_FAILED, &length);
+
+		if (action)
+			finish(ring, action, &aborted, dropped);
+	}
 }
 
 /* Usbhost will complete nothing more: its actions are let go, as when a peer dies. */
 static void
 end_ring(struct ADXUSBCompletions_IVars *ring)
 {
-	uint32_t i, n_slots;
+	uint32_t i, n_slots, length;
 
 	(void)pthread_mutex_lock(&ring->lock);
 	ring->dead = true;
 	n_slots = ring->n_slots;
 	(void)pthread_mutex_unlock(&ring->lock);
 	for (i = 0; i < n_slots; i++) {
-		OSAction *action = take_slot(ring, i, true, ADXI_LEDGER_FAILED);
+		OSAction *action = take_slot(ring, i, true, ADXI_LEDGER_FAILED, &length);
 
 		if (!action)
 			continue;
@@ -198,7 +239,7 @@ post(ADXUSBCompletions *self)
 static bool
 has_completion(const struct ADXUSBCompletions_IVars *ring)
 {
-	return atomic_load_explicit(&ring->shared->completed, memory_order_acquire) != ring->seen;
+	return !ring->broken && atomic_load_explicit(&ring->shared->completed, memory_order_acquire) != ring->seen;
 }
 
 /* Up to @p max completions. */
@@ -208,6 +249,10 @@ drain(struct ADXUSBCompletions_IVars *ring, uint32_t max, bool dropped)
 	uint32_t n = 0;
 
 	while (n < max && has_completion(ring)) {
+		if (atomic_load_explicit(&ring->shared->completed, memory_order_relaxed) - ring->seen > USB_RING_COMPLETIONS) {
+			breaks(ring, "wrote a place that cannot be");
+			break;
+		}
 		struct usb_ring_completion entry = ring->shared->completions[ring->seen % USB_RING_COMPLETIONS];
 
 		__asm__ volatile("" : : : "memory"); /* usbhost may be writing it: this copy alone is used */
@@ -263,6 +308,10 @@ run(void *context, bool dropped)
 
 	for (;;) {
 		left -= drain(ring, dropped ? UINT32_MAX : left, dropped);
+		if (ring->broken) {
+			abort_ring(ring, dropped);
+			end_ring(ring);
+		}
 		if (left == 0 && !dropped) {
 			adxi_invoker_post(ring->invoker); /* behind what else is there; the reference goes along */
 			return;
@@ -557,7 +606,7 @@ enum put { PUT, NOT_KNOWN, NO_ROOM };
 
 /* A request of @p action, which is marked: *ret_marked false if it was in another one. NO_SLOT: there are too many. */
 static uint32_t
-begin_locked(struct ADXUSBCompletions_IVars *ring, OSAction *action, uint32_t buffer, bool *ret_marked)
+begin_locked(struct ADXUSBCompletions_IVars *ring, OSAction *action, uint32_t buffer, uint32_t length, bool *ret_marked)
 {
 	uint32_t cookie = ring->dead ? NO_SLOT : slot_new_locked(ring);
 
@@ -566,6 +615,7 @@ begin_locked(struct ADXUSBCompletions_IVars *ring, OSAction *action, uint32_t bu
 	OSRetain((OS_OBJECT *)action);
 	ring->slots[cookie].action = action;
 	ring->slots[cookie].buffer = buffer;
+	ring->slots[cookie].length = length;
 	ring->slots[cookie].ticket = adxi_ledger_open(ADXI_LEDGER_TRANSFER, cookie);
 	if (buffer != USB_RING_NO_BUFFER)
 		ring->buffers[buffer].in_flight++;
@@ -595,7 +645,7 @@ put(struct ADXUSBCompletions_IVars *ring, IOMemoryDescriptor *buffer, uint32_t l
 	if (length > 0 && (number == USB_RING_NO_BUFFER || !ring->buffers[number].known))
 		result = is_for_once_locked(ring, buffer) ? NO_ROOM : NOT_KNOWN;
 	else if (ring->submitted - atomic_load_explicit(&shared->taken, memory_order_acquire) < USB_RING_SUBMISSIONS)
-		cookie = begin_locked(ring, action, number, &marked);
+		cookie = begin_locked(ring, action, number, length, &marked);
 	if (cookie != NO_SLOT) {
 		shared->submissions[ring->submitted % USB_RING_SUBMISSIONS] =
 			(struct usb_ring_submission){ cookie, number, length, timeout_ms };
@@ -621,7 +671,7 @@ send(IOUSBHostPipe *self, struct ADXUSBCompletions_IVars *ring, IOMemoryDescript
 	uint32_t cookie;
 
 	(void)pthread_mutex_lock(&ring->lock);
-	cookie = begin_locked(ring, action, USB_RING_NO_BUFFER, &marked);
+	cookie = begin_locked(ring, action, USB_RING_NO_BUFFER, length, &marked);
 	(void)pthread_mutex_unlock(&ring->lock);
 	if (cookie == NO_SLOT)
 		return false;
@@ -629,7 +679,7 @@ send(IOUSBHostPipe *self, struct ADXUSBCompletions_IVars *ring, IOMemoryDescript
 		tell_twice(ring);
 	*ret_status = IOUSBHostPipe__Submit(self, cookie, buffer, length, timeout_ms);
 	if (*ret_status != kIOReturnSuccess) {
-		OSAction *refused = take_slot(ring, cookie, marked, ADXI_LEDGER_REFUSED);
+		OSAction *refused = take_slot(ring, cookie, marked, ADXI_LEDGER_REFUSED, &length);
 
 		OSRelease((OS_OBJECT *)refused);
 	}

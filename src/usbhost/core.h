@@ -149,8 +149,10 @@ void usbhost_init(struct usbhost *host, const struct host_nubs *nubs, void *user
 /** "model", "libusb:option,…". 0, or -Exxx with a malloc'd sentence; on success too there may be one. */
 int usbhost_add_backend(struct usbhost *host, const char *spec, char **ret_text);
 /** Every claimed interface goes back to the kernel's driver, at the end of the process: what flies ends as
- * cancelled. Devices may come and go meanwhile; one that is next to another that goes may be missed. */
+ * cancelled. Devices may come and go meanwhile. */
 void usbhost_give_back(struct usbhost *host);
+/** All that are there, each +1, in an array to be freed; NULL: no memory, and *ret_n is 0. */
+struct host_device **usbhost_copy_devices(struct usbhost *host, size_t *ret_n);
 /** Every device goes. */
 void usbhost_close(struct usbhost *host);
 /** "model:sensor,serial=7". *ret_device: +1. -Exxx: *ret_problem is a malloc'd sentence, or NULL (no memory). */

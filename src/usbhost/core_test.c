@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <errno.h>
@@ -471,6 +472,89 @@ the_next_driver_need_not_wait_for_news_of_a_death(void **state)
 	(void)host_unref(device);
 }
 
+/* Its news came while Open was on its way, and found nothing to close. */
+static void
+a_client_that_dies_while_it_opens_is_closed(void **state)
+{
+	struct host_device *device = plug("model:sensor,stopped=1");
+	struct host_interface *interface = host_device_interface(device, 0);
+
+	dead = &alice;
+	(void)open_interface(interface, &alice, 0);
+	host_device_wait(device);
+	dead = NULL;
+	assert_false(host_interface_is_open(interface, NULL));
+	assert_int_equal(seen.clients, 0);
+	(void)host_unref(interface);
+	(void)host_unref(device);
+}
+
+static void
+however_many_devices_a_dead_client_had(void **state)
+{
+	struct host_device *devices[300];
+	unsigned i;
+
+	for (i = 0; i < 300; i++) {
+		struct answer answer = ANSWER;
+
+		devices[i] = plug("model:sensor,stopped=1");
+		host_device_open(devices[i], &alice, answered, &answer);
+		assert_int_equal(wait_answer(&answer), kIOReturnSuccess);
+	}
+	usbhost_clients_gone(&host, is_alice, NULL);
+	for (i = 0; i < 300; i++) {
+		host_device_wait(devices[i]);
+		assert_false(host_device_is_open(devices[i], NULL));
+		(void)host_unref(devices[i]);
+	}
+	assert_int_equal(seen.clients, 0);
+}
+
+static struct usb_backend_ops leaving_ops;
+static const struct usb_backend_ops *model_ops;
+static struct host_device *leaving; /* goes while its interface is given back */
+static unsigned n_given_back;
+
+static int
+unclaim_and_leave(struct usb_device *device, uint8_t interface)
+{
+	char name[16], *problem = NULL;
+	int r = model_ops->unclaim(device, interface);
+
+	n_given_back++;
+	if (leaving) {
+		leaving->ops = model_ops; /* by which its back end is known */
+		(void)snprintf(name, sizeof name, "0x%08x", leaving->location);
+		leaving = NULL;
+		assert_int_equal(usbhost_detach(&host, name, &problem), 0);
+	}
+	return r;
+}
+
+static void
+none_is_missed_when_all_are_given_back(void **state)
+{
+	struct host_device *devices[3];
+	unsigned i;
+
+	for (i = 0; i < 3; i++) {
+		devices[i] = plug("model:sensor,stopped=1");
+		model_ops = devices[i]->ops;
+		leaving_ops = *model_ops;
+		leaving_ops.unclaim = unclaim_and_leave;
+		devices[i]->ops = &leaving_ops;
+	}
+	leaving = devices[0];
+	n_given_back = 0;
+	usbhost_give_back(&host);
+	assert_int_equal(n_given_back, 3);
+	for (i = 0; i < 3; i++) {
+		devices[i]->ops = model_ops;
+		(void)host_unref(devices[i]);
+	}
+}
+
 static void
 a_reset_device_comes_again(void **state)
 {
@@ -565,6 +649,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(unplugging_ends_everything, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_client_that_dies_is_closed, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_next_driver_need_not_wait_for_news_of_a_death, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_client_that_dies_while_it_opens_is_closed, setup, teardown),
+		cmocka_unit_test_setup_teardown(however_many_devices_a_dead_client_had, setup, teardown),
+		cmocka_unit_test_setup_teardown(none_is_missed_when_all_are_given_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_reset_device_comes_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(descriptors_are_read_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(names_that_mean_nothing_are_refused_with_a_sentence, setup, teardown),

@@ -361,34 +361,40 @@ usbhost_close(struct usbhost *host)
 	}
 }
 
-/* The n-th, +1, or NULL. */
-static struct host_device *
-nth_device(struct usbhost *host, unsigned n)
+struct host_device **
+usbhost_copy_devices(struct usbhost *host, size_t *ret_n)
 {
-	struct host_device *device, *found = NULL;
+	struct host_device **devices, *device;
+	size_t n = 0;
 
 	(void)pthread_mutex_lock(&host->lock);
-	ADXI_LIST_EACH(device, &host->devices, link)
-		if (!found && n-- == 0)
-			found = host_ref(device);
+	devices = calloc(adxi_list_count(&host->devices) + 1, sizeof(struct host_device *));
+	if (devices)
+		ADXI_LIST_EACH(device, &host->devices, link)
+			devices[n++] = host_ref(device);
 	(void)pthread_mutex_unlock(&host->lock);
-	return found;
+	*ret_n = n;
+	return devices;
 }
 
 void
 usbhost_give_back(struct usbhost *host)
 {
 	struct host_interface *interface;
-	struct host_device *device;
-	unsigned n, i;
+	struct host_device **devices;
+	size_t n, at;
+	unsigned i;
 
-	for (n = 0; (device = nth_device(host, n)); n++) {
-		for (i = 0; (interface = host_device_interface(device, i)); i++) {
-			(void)device->ops->unclaim(device->backend, interface->number); /* or was not claimed */
+	/* Those that are there now: none hides behind another one that goes meanwhile. */
+	devices = usbhost_copy_devices(host, &n);
+	for (at = 0; at < n; at++) {
+		for (i = 0; (interface = host_device_interface(devices[at], i)); i++) {
+			(void)devices[at]->ops->unclaim(devices[at]->backend, interface->number); /* or was not claimed */
 			(void)host_unref(interface);
 		}
-		(void)host_unref(device);
+		(void)host_unref(devices[at]);
 	}
+	free(devices);
 }
 
 /* +1, or NULL. */

@@ -10,15 +10,13 @@
 #include <USBDriverKit/ADXUSBCompletions.h>
 
 #include "base/clock.h"
+#include "base/rules.h"
 #include "channel/channel.h"
 #include "channel/memory_object.h"
 #include "object/containers.h"
 #include "usbdriverkit/ring.h"
 #include "usbhost/look.h"
 #include "usbhost/request.h"
-
-#define LOG_TOPIC "usb.ring"
-#include "base/log.h"
 
 #define TAKE_MAX  512u /* submissions before others get the thread */
 #define BELL_AT   16u  /* completions of one take that may wait for its end */
@@ -294,7 +292,8 @@ waiting_locked(struct host_ring *ring)
 
 	if (waiting <= USB_RING_SUBMISSIONS)
 		return waiting;
-	log_warning("a driver wrote a place that cannot be into the ring of endpoint 0x%02x", ring->pipe->endpoint.address);
+	(void)adxi_tell(ADXI_RULE_HOS003, "a driver wrote a place that cannot be into the ring of endpoint 0x%02x of %s",
+			ring->pipe->endpoint.address, ring->pipe->interface->device->source);
 	ring->taken += waiting - USB_RING_SUBMISSIONS;
 	return USB_RING_SUBMISSIONS;
 }

@@ -106,6 +106,17 @@ claim(struct host_interface *interface, uint8_t alternate)
 	return r;
 }
 
+static void close_if_gone(struct host_device *device, struct host_interface *interface,
+			  bool (*is_gone)(void *client, void *context), void *context);
+
+static bool
+is_gone_already(void *client, void *context)
+{
+	const struct host_nubs *nubs = context;
+
+	return nubs->client_is_gone(client);
+}
+
 static void
 open_run(struct host_job *job)
 {
@@ -136,6 +147,9 @@ open_run(struct host_job *job)
 		log_debug("interface %u of %s is not claimed: error %d", interface->number, device->source, -r);
 		leave(device, change->session);
 	}
+	/* The news of its death may have come while this was on its way, and found nothing open. */
+	if (r == 0)
+		close_if_gone(device, interface, is_gone_already, (void *)(uintptr_t)device->host->nubs);
 	change_end(change, usb_error_return(r));
 }
 
@@ -202,16 +216,6 @@ begin_open(struct change *change)
 	}
 }
 
-static void close_if_gone(struct host_device *device, struct host_interface *interface,
-			  bool (*is_gone)(void *client, void *context), void *context);
-
-static bool
-is_gone_already(void *client, void *context)
-{
-	const struct host_nubs *nubs = context;
-
-	return nubs->client_is_gone(client);
-}
 
 static void
 open_session(struct host_device *device, struct host_interface *interface, void *client, uint8_t alternate,
@@ -395,15 +399,12 @@ close_if_gone(struct host_device *device, struct host_interface *interface,
 void
 usbhost_clients_gone(struct usbhost *host, bool (*is_gone)(void *client, void *context), void *context)
 {
-	struct host_device *devices[256], *device;
 	struct host_interface *interface;
-	unsigned i, j, n = 0;
+	struct host_device **devices;
+	size_t i, n;
+	unsigned j;
 
-	(void)pthread_mutex_lock(&host->lock);
-	ADXI_LIST_EACH(device, &host->devices, link)
-		if (n < sizeof devices / sizeof devices[0])
-			devices[n++] = host_ref(device);
-	(void)pthread_mutex_unlock(&host->lock);
+	devices = usbhost_copy_devices(host, &n);
 	for (i = 0; i < n; i++) {
 		close_if_gone(devices[i], NULL, is_gone, context);
 		for (j = 0; (interface = host_device_interface(devices[i], j)); j++) {
@@ -412,6 +413,7 @@ usbhost_clients_gone(struct usbhost *host, bool (*is_gone)(void *client, void *c
 		}
 		(void)host_unref(devices[i]);
 	}
+	free(devices);
 }
 
 static bool

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <ambidext/realm.h>
@@ -32,6 +33,7 @@ main(int argc, char **argv)
 	const double seconds = argc > 4 ? atof(argv[4]) : 0.2;
 	IONotificationPortRef port = IONotificationPortCreate(kIOMainPortDefault);
 	uint64_t reference[kIOAsyncCalloutCount] = { 0, 0, 0 }, input = 0;
+	const time_t until = time(NULL) + 8; /* a service that is not there does not come */
 	io_connect_t connection = IO_OBJECT_NULL;
 	io_service_t service = IO_OBJECT_NULL;
 	kern_return_t ret;
@@ -40,7 +42,7 @@ main(int argc, char **argv)
 		fprintf(stderr, "usage: hostile-ask SERVICE ACT [async|sync] [SECONDS]\n");
 		return 2;
 	}
-	for (unsigned i = 0; i < 1000 && !service; i++) {
+	while (!service && time(NULL) < until) {
 		service = IOServiceGetMatchingService(kIOMainPortDefault, IOServiceNameMatching(argv[1]));
 		if (!service)
 			(void)usleep(5000);
