@@ -260,18 +260,11 @@ call_invoke_async(struct OSRemote *remote, const struct OSCall *args, OSInvokeDo
  * Replies
  */
 
-struct reply {
-	struct OSReply reply;         /* first */
-	struct adxi_channel *channel; /* owned reference */
-	uint64_t transaction;
-	adxi_ticket ticket;
-};
-
 static void
 reply_send(struct OSReply *base, IOReturn status, const struct OSSpan *spans, uint32_t n_spans,
 	   OS_OBJECT *const *objects, uint32_t n_objects)
 {
-	struct reply *reply = (struct reply *)(void *)base;
+	struct call_reply *reply = (struct call_reply *)(void *)base;
 	struct wire_header header = {
 		.kind = WIRE_REPLY,
 		.transaction = reply->transaction,
@@ -285,24 +278,19 @@ reply_send(struct OSReply *base, IOReturn status, const struct OSSpan *spans, ui
 	if (r < 0 && r != -EPIPE && r != -ECHILD)
 		call_answer(reply->channel, reply->transaction, send_status(r));
 	adxi_ledger_close(ADXI_LEDGER_REPLY, reply->ticket, reply->transaction, r < 0 ? ADXI_LEDGER_FAILED : ADXI_LEDGER_DONE);
-	(void)adxi_channel_unref(reply->channel);
-	free(reply);
+	reply->sent(reply);
 }
 
-struct OSReply *
-call_reply_new(struct adxi_channel *ch, uint64_t transaction)
+void
+call_reply_init(struct call_reply *reply, struct adxi_channel *ch, uint64_t transaction, void (*sent)(struct call_reply *reply))
 {
-	struct reply *reply = malloc(sizeof(*reply));
-
-	if (!reply)
-		return NULL;
-	*reply = (struct reply){
+	*reply = (struct call_reply){
 		.reply.send = reply_send,
-		.channel = adxi_channel_ref(ch),
+		.channel = ch,
 		.transaction = transaction,
 		.ticket = adxi_ledger_open(ADXI_LEDGER_REPLY, transaction),
+		.sent = sent,
 	};
-	return &reply->reply;
 }
 
 void

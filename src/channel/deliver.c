@@ -35,14 +35,20 @@ adxi_channel_current(void)
 	return deliveries ? deliveries->channel : NULL;
 }
 
-void
-channel_put(struct adxi_channel *ch, struct item *item)
+static void
+put_locked(struct adxi_channel *ch, struct item *item)
 {
-	(void)pthread_mutex_lock(&ch->lock);
 	adxi_list_append(&ch->inbox, &item->link);
 	COUNT(ch->n_inbox, 1u, memory_order_release);
 	if (ch->delivery && ch->delivery->waiter)
 		(void)pthread_cond_signal(&ch->delivery->waiter->wake);
+}
+
+void
+channel_put(struct adxi_channel *ch, struct item *item)
+{
+	(void)pthread_mutex_lock(&ch->lock);
+	put_locked(ch, item);
 	(void)pthread_mutex_unlock(&ch->lock);
 }
 
@@ -99,11 +105,15 @@ channel_deliver(struct adxi_channel *ch)
 int
 channel_deliver_between(struct adxi_channel *ch)
 {
+	struct item *arrived = ch->arrived;
 	int r = 0;
 
-	if (atomic_load(&ch->n_inbox) == 0)
+	if (!arrived && atomic_load(&ch->n_inbox) == 0)
 		return 0;
+	ch->arrived = NULL;
 	(void)pthread_mutex_lock(&ch->lock);
+	if (arrived)
+		put_locked(ch, arrived);
 	if (inbox_is_ready_locked(ch)) {
 		ch->leading = NULL;
 		ch->receiving = false;

@@ -71,6 +71,15 @@ struct call {
 	enum adxi_ledger_how how;
 };
 
+/* The way back of a request. */
+struct call_reply {
+	struct OSReply reply;         /* first */
+	struct adxi_channel *channel; /* borrowed: whoever has the memory keeps it */
+	uint64_t transaction;
+	adxi_ticket ticket;
+	void (*sent)(struct call_reply *reply); /* called last */
+};
+
 struct call_slot {
 	struct call *call; /* NULL: free */
 	uint32_t generation;
@@ -155,6 +164,7 @@ struct adxi_channel {
 	/* role */
 	struct ring_rx rx;
 	uint32_t fd_sequence_rx;
+	struct item *arrived; /* what receive_one() took, until channel_deliver_between() puts it */
 	bool immediate;       /* the last one-way message was for an object of a class whose messages run at once */
 	const struct waiter *leading; /* borrowed: what the role's thread itself waits for */
 	_Atomic bool hung_up; /* the peer is gone; what it sent before is still taken */
@@ -248,7 +258,7 @@ void channel_deliver(struct adxi_channel *channel);
 /** The same with the role, which is given up meanwhile: those who wait may take it, those who poll are not woken.
  *  @retval 0 nothing to run here  @retval 1 it ran  @retval -EBUSY it ran, and somebody has taken the role */
 int channel_deliver_between(struct adxi_channel *channel);
-/** Append and remember; [role] */
+/** Append and remember. */
 void channel_put(struct adxi_channel *channel, struct item *item);
 /** Whether everything that was put has run, so that what came next may. [role] */
 bool channel_is_delivered(struct adxi_channel *channel);
@@ -352,7 +362,9 @@ void call_complete(struct adxi_channel *channel, struct call *call, IOReturn sta
 void call_received(struct adxi_channel *channel, struct call *call, uint64_t transaction, IOReturn status);
 /** All that are pending end with @p status. */
 void call_fail_all(struct adxi_channel *channel, IOReturn status);
-struct OSReply *call_reply_new(struct adxi_channel *channel, uint64_t transaction);
+/** Make @p reply one that sends to the peer. Its memory is its maker's. */
+void call_reply_init(struct call_reply *reply, struct adxi_channel *channel, uint64_t transaction,
+		     void (*sent)(struct call_reply *reply));
 /** Answer without content. */
 void call_answer(struct adxi_channel *channel, uint64_t transaction, IOReturn status);
 /** Send a request on to the process that has its target. Takes @p message. */

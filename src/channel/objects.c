@@ -268,16 +268,19 @@ objects_decode(struct adxi_channel *ch, const struct wire_header *header, const 
 	       struct incoming_fds *fds, OS_OBJECT **ret_objects, IOReturn *reterr_status)
 {
 	const uint8_t *slots = payload;
-	const uint8_t *cursor = payload + header->n_objects * sizeof(struct wire_slot);
+	const unsigned n_slots = header->n_objects - header->how;
+	const uint8_t *cursor = payload + n_slots * sizeof(struct wire_slot);
 	const uint8_t *end = payload + (header->size - sizeof(*header)) - header->content_size;
 	struct decoding at;
 	unsigned done = 0;
 	bool undeliverable = false;
 	int r = 0;
 
+	for (unsigned i = n_slots; i < header->n_objects; i++)
+		ret_objects[i] = NULL;
 	at.channel = ch;
 	/* A message that cannot be delivered is decoded to its end: rights came with all of it. */
-	for (; done < header->n_objects && r == 0; done++) {
+	for (; done < n_slots && r == 0; done++) {
 		ret_objects[done] = NULL;
 		memcpy(&at.slot, slots + done * sizeof(at.slot), sizeof(at.slot));
 		if (at.slot.kind == SLOT_NULL && at.slot.name_size + at.slot.extra_size + at.slot.n_fds == 0)

@@ -13,11 +13,13 @@
 #include "base/rules.h"
 #include "channel/packet.h"
 
-/* A request from its arrival to OSMessageFree(). One allocation. */
+/* A request from its arrival until OSMessageFree() and its reply. One allocation. */
 struct incoming {
 	struct OSMessage message; /* first: what everybody else sees */
 	struct item item;
 	struct adxi_channel *channel; /* owned reference */
+	struct call_reply reply;      /* of a request; may outlive the message */
+	_Atomic unsigned n_parts;     /* message and reply, while they live */
 	uint64_t transaction;
 	bool one_way;
 	size_t size;              /* counted in incoming_bytes */
@@ -80,14 +82,28 @@ fds_receive(struct adxi_channel *ch, const struct wire_header *header, struct in
  */
 
 static void
-incoming_dispose(struct OSMessage *message)
+incoming_part_done(struct incoming *in)
 {
-	struct incoming *in = adxi_container_of(message, struct incoming, message);
 	struct adxi_channel *ch = in->channel;
 
+	/* Nobody else comes back to the last part. */
+	if (atomic_load_explicit(&in->n_parts, memory_order_acquire) > 1 && atomic_fetch_sub(&in->n_parts, 1) > 1)
+		return;
 	atomic_fetch_sub(&ch->incoming_bytes, in->size);
 	free(in);
 	(void)adxi_channel_unref(ch);
+}
+
+static void
+incoming_dispose(struct OSMessage *message)
+{
+	incoming_part_done(adxi_container_of(message, struct incoming, message));
+}
+
+static void
+incoming_replied(struct call_reply *reply)
+{
+	incoming_part_done(adxi_container_of(reply, struct incoming, reply));
 }
 
 static struct incoming *
@@ -102,6 +118,7 @@ incoming_new(struct adxi_channel *ch, const struct wire_header *header)
 		return NULL;
 	memset(in, 0, sizeof(*in) + objects);
 	in->channel = adxi_channel_ref(ch);
+	atomic_init(&in->n_parts, 1);
 	in->transaction = header->transaction;
 	in->one_way = header->kind == WIRE_ONEWAY;
 	in->size = size;
@@ -235,16 +252,14 @@ incoming_finish(struct adxi_channel *ch, struct incoming *in, const struct wire_
 		return 0;
 	}
 	if (!in->one_way) {
-		in->message.reply = call_reply_new(ch, in->transaction);
-		if (!in->message.reply) {
-			incoming_refuse(in, kIOReturnNoMemory);
-			return 0;
-		}
+		call_reply_init(&in->reply, ch, in->transaction, incoming_replied);
+		atomic_store_explicit(&in->n_parts, 2, memory_order_relaxed);
+		in->message.reply = &in->reply.reply;
 	}
 	if (in->one_way)
 		ch->immediate = is_immediate(in->message.target);
 	in->item.run = incoming_run;
-	channel_put(ch, &in->item);
+	ch->arrived = &in->item;
 	return 0;
 }
 
@@ -398,7 +413,7 @@ receive_control(struct adxi_channel *ch, const struct wire_header *header)
 	if (header->size != sizeof(*header) || header->n_objects || header->n_fds || header->content_size)
 		return broken(ch, "a release that is more than one");
 	if (header->kind == WIRE_RELEASE)
-		r = table_released(ch, header->target, header->count, header->reserved0 & 1);
+		r = table_released(ch, header->target, header->count, header->how & 1);
 	else
 		r = table_freed(ch, header->target);
 	return r == -EPROTO ? broken(ch, "the release of a right that it does not have") : r;
@@ -418,9 +433,11 @@ receive_one(struct adxi_channel *ch)
 		return broken(ch, "a message whose size or place in the ring cannot be");
 	COUNT(ch->received, 1, memory_order_relaxed);
 	payload = header.size - (uint32_t)sizeof(header);
-	if (header.n_objects > OS_MESSAGE_MAX_OBJECTS || header.n_fds > WIRE_MAX_FDS ||
-	    header.n_objects * sizeof(struct wire_slot) > payload || header.content_size % 8 != 0 ||
-	    header.content_size > payload - header.n_objects * sizeof(struct wire_slot))
+	if (header.n_objects > OS_MESSAGE_MAX_OBJECTS || header.n_fds > WIRE_MAX_FDS || header.content_size % 8 != 0)
+		return broken(ch, "a message whose counts exceed its size");
+	if (header.kind <= WIRE_ONEWAY && (header.how > header.n_objects ||
+	    (header.n_objects - header.how) * sizeof(struct wire_slot) > payload ||
+	    header.content_size > payload - (header.n_objects - header.how) * sizeof(struct wire_slot)))
 		return broken(ch, "a message whose counts exceed its size");
 	switch (header.kind) {
 	case WIRE_REQUEST:

@@ -232,10 +232,13 @@ outgoing_prepare(struct adxi_channel *ch, struct outgoing *out, OS_OBJECT *const
 {
 	struct wire_header *header = out->header;
 	size_t size = sizeof(*header), content = 0;
+	uint32_t n_slots = n_objects;
 
 	if (n_objects > OS_MESSAGE_MAX_OBJECTS)
 		return -EMSGSIZE;
-	for (unsigned i = 0; i < n_objects; i++) {
+	while (n_slots > 0 && !objects[n_slots - 1])
+		n_slots--;
+	for (unsigned i = 0; i < n_slots; i++) {
 		int r = prepare_object(ch, out, objects[i], i);
 
 		if (r < 0) {
@@ -260,6 +263,8 @@ outgoing_prepare(struct adxi_channel *ch, struct outgoing *out, OS_OBJECT *const
 	header->size = (uint32_t)(size + content);
 	header->content_size = (uint32_t)content;
 	header->n_objects = (uint8_t)n_objects;
+	if (n_objects > 0) /* a RELEASE says something else there */
+		header->how = (uint8_t)(n_objects - n_slots);
 	header->n_fds = (uint8_t)out->n_fds;
 	return 0;
 }
@@ -536,7 +541,7 @@ send_control(struct adxi_channel *ch, enum wire_kind kind, struct wire_ref ref, 
 {
 	struct wire_header header = {
 		.kind = (uint8_t)kind,
-		.reserved0 = wants_freed ? 1 : 0,
+		.how = wants_freed ? 1 : 0,
 		.target = ref,
 		.count = count,
 	};

@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #define WIRE_MAGIC     0x4c4e4843444d4241ull /* "ABMDCHNL" */
-#define WIRE_VERSION   2u
+#define WIRE_VERSION   3u
 #define WIRE_RING_SIZE 65536u /* bytes a direction, power of two */
 #define WIRE_PAGE      4096u
 #define WIRE_GRAIN     64u    /* records begin on it */
@@ -63,13 +63,13 @@ struct wire_ref {
 	uint32_t generation;
 };
 
-/* Then slots[n_objects], each slot's attachments in order, content; all padded to 8. */
+/* Then slots[n_objects - how], each slot's attachments in order, content; all padded to 8. */
 struct wire_header {
 	uint32_t size; /* bytes with header and padding, multiple of 8; the record takes the next multiple of WIRE_GRAIN */
 	uint8_t kind;
 	uint8_t n_objects;
 	uint8_t n_fds; /* in the socket's packet number fd_sequence */
-	uint8_t reserved0;
+	uint8_t how;   /* RELEASE: 1 = answer with FREED; else how many of the last objects are NULL and have no slot */
 	uint64_t method;
 	struct wire_ref target;
 	uint64_t transaction;

@@ -226,7 +226,7 @@ static void
 runtime_deliver(struct OSMessage *message, const struct OSMethod *method)
 {
 	bool claimed = message->action && adxi_action_is_native(message->action);
-	struct delivery *delivery = calloc(1, sizeof(*delivery));
+	struct delivery *delivery = malloc(sizeof(*delivery));
 	struct adxi_queue *queue;
 
 	if (!delivery) {
@@ -240,10 +240,10 @@ runtime_deliver(struct OSMessage *message, const struct OSMethod *method)
 		OSRelease((OS_OBJECT *)action);
 		return;
 	}
-	delivery->work.run = delivery_run;
-	delivery->work.drop = delivery_drop;
-	delivery->message = message;
-	delivery->method = method;
+	*delivery = (struct delivery){ .work.run = delivery_run,
+				       .work.drop = delivery_drop,
+				       .message = message,
+				       .method = method };
 	if (claimed) {
 		delivery->claimed = message->action;
 		OSRetain((OS_OBJECT *)message->action);

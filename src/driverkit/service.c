@@ -131,14 +131,9 @@ adxi_service_new(const struct OSMetaClass *meta, const struct adxi_service_ident
 enum adxi_service_state
 adxi_service_state(IOService *service)
 {
-	enum adxi_service_state state = SERVICE_STOPPED;
-
-	if (service->ivars && !OSIsRemote((OS_OBJECT *)service)) {
-		pthread_mutex_lock(&service->ivars->lock);
-		state = service->ivars->state;
-		pthread_mutex_unlock(&service->ivars->lock);
-	}
-	return state;
+	if (!service->ivars || OSIsRemote((OS_OBJECT *)service))
+		return SERVICE_STOPPED;
+	return __atomic_load_n(&service->ivars->state, __ATOMIC_ACQUIRE);
 }
 
 /* False: that is no move from where it is. */
@@ -151,7 +146,7 @@ move(IOService *service, enum adxi_service_state to)
 	enum adxi_service_state from = ivars->state;
 	bool ok = moves[from] & 1u << to;
 	if (ok)
-		ivars->state = to;
+		__atomic_store_n(&ivars->state, to, __ATOMIC_RELEASE);
 	pthread_mutex_unlock(&ivars->lock);
 	log_debug("%s-0x%llx: %s -> %s%s", ((OS_OBJECT *)service)->meta->name,
 		  (unsigned long long)ivars->entry_id, state_names[from], state_names[to],
@@ -267,10 +262,12 @@ is_default(const char *name)
 static struct adxi_service_queue *
 find_queue_locked(struct IOService_IVars *ivars, const char *name)
 {
+	bool wants_default = is_default(name);
+
 	for (unsigned i = 0; i < ivars->n_queues; i++) {
 		struct adxi_service_queue *q = &ivars->queues[i];
 
-		if (is_default(name) ? !q->name : q->name && strcmp(q->name, name) == 0)
+		if (wants_default ? !q->name : q->name && strcmp(q->name, name) == 0)
 			return q;
 	}
 	return NULL;

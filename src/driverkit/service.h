@@ -37,7 +37,7 @@ struct adxi_service_queue {
 struct IOService_IVars {
 	uint64_t entry_id;    /* atomic; 0: none */
 	pthread_mutex_t lock; /* guards all below; taken alone */
-	enum adxi_service_state state;
+	enum adxi_service_state state;     /* atomic reads without the lock */
 	IOService *provider;               /* owned reference until hosting ends */
 	struct adxi_service_queue *queues; /* owned array */
 	unsigned n_queues;

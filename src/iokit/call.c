@@ -94,8 +94,8 @@ tell_of_memory(const struct call *call, kern_return_t ret, const char *name, con
 static kern_return_t
 make_call(struct iokit_connection *connection, const struct call *call, OS_OBJECT *completion)
 {
-	uint64_t scalars[MAX_SCALARS] = { 0 };
-	uint8_t inline_output[MAX_INLINE];
+	uint64_t scalars[MAX_SCALARS], *to = call->output;
+	uint8_t kept = 0;
 	uint32_t n_scalars = call->n_output ? (*call->n_output < MAX_SCALARS ? *call->n_output : MAX_SCALARS) : 0;
 	size_t offered = call->output_struct_size ? *call->output_struct_size : 0;
 	uint32_t n_inline = 0;
@@ -109,9 +109,10 @@ make_call(struct iokit_connection *connection, const struct call *call, OS_OBJEC
 		ret = iokit_staging_take(&connection->staging, call->input_struct, call->input_struct_size, &input_memory);
 		tell_of_memory(call, ret, "inputStruct", call->input_struct, call->input_struct_size, "read");
 	}
-	if (offered == VAR_OUTPUT && call->output_struct_size)
+	if (offered == VAR_OUTPUT && call->output_struct_size) {
 		maximum = kIOUserClientVariableStructureSize;
-	else if (offered <= MAX_INLINE)
+		to = scalars; /* the caller's stay as they are if there is no memory for its structure */
+	} else if (offered <= MAX_INLINE)
 		n_inline = (uint32_t)offered;
 	else if (ret == kIOReturnSuccess) {
 		ret = iokit_memory_share(connection, call->output_struct, offered, true, &shared, &output_memory);
@@ -123,8 +124,9 @@ make_call(struct iokit_connection *connection, const struct call *call, OS_OBJEC
 		ret = IOUserClient__ExternalMethod(connection->client, call->selector, call->input, call->n_input,
 						   input_memory ? NULL : call->input_struct,
 						   input_memory ? 0 : (uint32_t)call->input_struct_size, input_memory,
-						   input_memory ? call->input_struct_size : 0, (OSAction *)completion, scalars, &n_scalars, inline_output, &n_inline, maximum,
-						   output_memory, &variable);
+						   input_memory ? call->input_struct_size : 0, (OSAction *)completion, to, &n_scalars,
+						   output_memory ? &kept : call->output_struct, &n_inline, maximum, output_memory,
+						   &variable);
 	iokit_completion_called(completion, ret);
 	if (output_memory) {
 		iokit_memory_sync(connection);
@@ -132,13 +134,10 @@ make_call(struct iokit_connection *connection, const struct call *call, OS_OBJEC
 	}
 	if (ret == kIOReturnSuccess && maximum == kIOUserClientVariableStructureSize && offered == VAR_OUTPUT)
 		ret = give_variable(call, variable);
-	else if (ret == kIOReturnSuccess && call->output_struct_size && !output_memory) {
-		if (n_inline > 0)
-			memcpy(call->output_struct, inline_output, n_inline);
+	else if (ret == kIOReturnSuccess && call->output_struct_size && !output_memory)
 		*call->output_struct_size = n_inline;
-	}
 	if (ret == kIOReturnSuccess && call->n_output) {
-		if (n_scalars > 0)
+		if (n_scalars > 0 && to == scalars)
 			memcpy(call->output, scalars, n_scalars * sizeof *scalars);
 		*call->n_output = n_scalars;
 	}

@@ -212,8 +212,8 @@ find_introduced(const struct OSMetaClass *meta, uint64_t id)
 	return NULL;
 }
 
-const struct OSMethod *
-OSMetaClassFindMethod(const struct OSMetaClass *meta, uint64_t id)
+static const struct OSMethod *
+find_method(const struct OSMetaClass *meta, uint64_t id)
 {
 	const struct OSMethod *declared = NULL, *method;
 
@@ -225,6 +225,28 @@ OSMetaClassFindMethod(const struct OSMetaClass *meta, uint64_t id)
 			declared = method;
 	}
 	return declared;
+}
+
+const struct OSMethod *
+OSMetaClassFindMethod(const struct OSMetaClass *meta, uint64_t id)
+{
+	/* What this thread found last: records stay as they were registered. */
+	static _Thread_local struct {
+		const struct OSMetaClass *meta;
+		uint64_t id;
+		const struct OSMethod *method;
+	} last[4];
+	unsigned at = (unsigned)(id ^ id >> 32) % 4;
+
+	if (last[at].meta == meta && last[at].id == id && last[at].method)
+		return last[at].method;
+	const struct OSMethod *method = find_method(meta, id);
+	if (method && method->impl) {
+		last[at].meta = meta;
+		last[at].id = id;
+		last[at].method = method;
+	}
+	return method;
 }
 
 void (*OSMetaClassImplementation(const struct OSMetaClass *from, uint64_t id))(void)

@@ -325,7 +325,7 @@ op_message(struct rig *rig, struct fuzz *in)
 		header.status = (int32_t)fuzz_uint8(in);
 	if (kind == WIRE_RELEASE || kind == WIRE_FREED) {
 		header.count = fuzz_uint8(in);
-		header.reserved0 = fuzz_uint8(in);
+		header.how = fuzz_uint8(in);
 	} else {
 		header.n_objects = (uint8_t)fuzz_below(in, SLOTS_MAX);
 	}
