@@ -31,10 +31,11 @@ call_slots_grow_locked(struct adxi_channel *ch)
 	return 0;
 }
 
-/* @p leads: and take the role if it is free. */
+/* @p leads: and take the role if it is free. From here on the channel's end may complete it: one with a function is gone then. */
 static int
-call_register(struct adxi_channel *ch, struct call *call, bool leads)
+call_register(struct adxi_channel *ch, struct call *call, bool leads, uint64_t *ret_transaction)
 {
+	bool has_role = false;
 	int r = 0;
 
 	(void)pthread_mutex_lock(&ch->lock);
@@ -51,10 +52,12 @@ call_register(struct adxi_channel *ch, struct call *call, bool leads)
 		call->transaction = (uint64_t)slot->generation << 32 | index;
 		COUNT(ch->calls_pending, 1, memory_order_relaxed);
 		call->ticket = adxi_ledger_open(call->done ? ADXI_LEDGER_ASYNC : ADXI_LEDGER_CALL, call->transaction);
-		call->waiter.has_role = leads && role_take_locked(ch);
+		has_role = leads && role_take_locked(ch);
+		call->waiter.has_role = has_role;
+		*ret_transaction = call->transaction;
 	}
 	(void)pthread_mutex_unlock(&ch->lock);
-	if (call->waiter.has_role)
+	if (has_role)
 		role_awake(ch);
 	return r;
 }
@@ -120,11 +123,12 @@ call_tell(struct adxi_channel *ch, struct call *call)
 		channel_put(ch, &call->item);
 		return;
 	}
-	/* Once done is seen the caller's stack is gone: signal before, and let it wait for the lock. */
+	/* Once done is seen the caller's stack is gone, at once if it leads: nothing of it is looked at after that. One that sleeps
+	 * cannot see it before it has the lock. */
 	(void)pthread_mutex_lock(&ch->lock);
-	atomic_store(&call->waiter.done, true);
 	if (call->waiter.asleep)
 		(void)pthread_cond_signal(&call->waiter.wake);
+	atomic_store(&call->waiter.done, true);
 	(void)pthread_mutex_unlock(&ch->lock);
 }
 
@@ -201,11 +205,10 @@ call_invoke(struct OSRemote *remote, const struct OSCall *args, struct OSMessage
 	if (args->flags & OS_METHOD_ONEWAY)
 		return invoke_one_way(import, args, SEND_WAIT);
 	waiter_init(&call.waiter, false);
-	r = channel_usable(ch) ? call_register(ch, &call, true) : -ECHILD;
+	r = channel_usable(ch) ? call_register(ch, &call, true, &header.transaction) : -ECHILD;
 	if (r < 0)
 		return send_status(r);
 	(void)adxi_channel_ref(ch);
-	header.transaction = call.transaction;
 	channel_say_where(ch);
 	r = send_message(ch, &header, args->spans, args->n_spans, args->objects, args->n_objects,
 			 channel_is_polled(ch) ? SEND_QUIET : SEND_WAIT);
@@ -240,12 +243,11 @@ call_invoke_async(struct OSRemote *remote, const struct OSCall *args, OSInvokeDo
 		return kIOReturnNoMemory;
 	call->done = done;
 	call->context = context;
-	r = channel_usable(ch) ? call_register(ch, call, false) : -ECHILD;
+	r = channel_usable(ch) ? call_register(ch, call, false, &header.transaction) : -ECHILD;
 	if (r < 0) {
 		free(call);
 		return send_status(r);
 	}
-	header.transaction = call->transaction;
 	r = send_message(ch, &header, args->spans, args->n_spans, args->objects, args->n_objects, SEND_WAIT);
 	if (r == 0)
 		return kIOReturnSuccess;

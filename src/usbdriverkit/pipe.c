@@ -49,7 +49,7 @@ struct ADXUSBCompletions_IVars {
 	uint8_t address;
 	_Atomic bool posted;           /* the invoker is, with a reference to the object */
 	_Atomic bool ending;           /* usbhost has let go */
-	uint32_t seen;                 /* completions: only the invoker's run */
+	_Atomic uint32_t seen;         /* completions: written by the invoker's run alone, which has posted */
 	/* Actions of which it is known that the invoker takes them, and buffers that were used once. Borrowed, only compared: an
 	 * old one costs a look, or a message. */
 	_Atomic uintptr_t noticed[N_NOTICED];
@@ -198,7 +198,8 @@ post(ADXUSBCompletions *self)
 static bool
 has_completion(const struct ADXUSBCompletions_IVars *ring)
 {
-	return atomic_load_explicit(&ring->shared->completed, memory_order_acquire) != ring->seen;
+	return atomic_load_explicit(&ring->shared->completed, memory_order_acquire) !=
+	       atomic_load_explicit(&ring->seen, memory_order_relaxed);
 }
 
 /* Up to @p max completions. */
@@ -208,10 +209,11 @@ drain(struct ADXUSBCompletions_IVars *ring, uint32_t max, bool dropped)
 	uint32_t n = 0;
 
 	while (n < max && has_completion(ring)) {
-		struct usb_ring_completion entry = ring->shared->completions[ring->seen % USB_RING_COMPLETIONS];
+		uint32_t seen = atomic_load_explicit(&ring->seen, memory_order_relaxed);
+		struct usb_ring_completion entry = ring->shared->completions[seen % USB_RING_COMPLETIONS];
 
 		__asm__ volatile("" : : : "memory"); /* usbhost may be writing it: this copy alone is used */
-		ring->seen++;
+		atomic_store_explicit(&ring->seen, seen + 1, memory_order_relaxed);
 		complete(ring, &entry, dropped);
 		n++;
 	}
@@ -249,7 +251,9 @@ look(struct ADXUSBCompletions_IVars *ring)
 	if (looks == 0 || looks - 1 == (uint32_t)sched_getcpu())
 		return false;
 	atomic_store_explicit(&shared->driver_knows, 1, memory_order_relaxed);
-	return atomic_load_explicit(&shared->submitted, memory_order_relaxed) != ring->seen && look_until(ring, looks);
+	return atomic_load_explicit(&shared->submitted, memory_order_relaxed) !=
+		       atomic_load_explicit(&ring->seen, memory_order_relaxed) &&
+	       look_until(ring, looks);
 }
 
 /* On the callbacks' queue. */
