@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "channel/internal.h"
 #include "channel/packet.h"
 #include "channel/region.h"
 #include "channel/wake.h"
@@ -451,6 +452,40 @@ test_stuffed(void **state)
 	hostile_close(&hostile);
 }
 
+/* The peer chooses the indices of its objects: what is looked up by them must not become a list. */
+static void
+test_chosen_indices(void **state)
+{
+	enum { OBJECTS = 20000 };
+	OS_OBJECT **objects = calloc(OBJECTS, sizeof(*objects));
+	const struct table *table;
+	struct hostile hostile;
+	unsigned longest = 0, found = 0;
+
+	assert_non_null(objects);
+	hostile_open(&hostile);
+	table = &hostile.victim.channel->table;
+	for (uint32_t i = 0; i < OBJECTS; i++) {
+		const struct wire_ref ref = { (i + 1) << 14, 0 };
+
+		assert_int_equal(table_import(hostile.victim.channel, ref, &echo_class, true, &objects[i]), 0);
+	}
+	for (uint32_t i = 0; i < table->by_index_size; i++) {
+		unsigned n = 0;
+
+		for (const struct import *import = table->by_index[i]; import; import = import->next)
+			n++;
+		longest = n > longest ? n : longest;
+		found += n;
+	}
+	if (found < OBJECTS || longest >= 200)
+		fail_msg("%u objects, %u of them in one place", found, longest);
+	for (uint32_t i = 0; i < OBJECTS; i++)
+		OSRelease(objects[i]);
+	hostile_close(&hostile);
+	free(objects);
+}
+
 int
 main(void)
 {
@@ -461,6 +496,7 @@ main(void)
 		cmocka_unit_test(test_scribble),
 		cmocka_unit_test(test_concurrent_scribble),
 		cmocka_unit_test(test_stuffed),
+		cmocka_unit_test(test_chosen_indices),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

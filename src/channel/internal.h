@@ -116,6 +116,7 @@ struct table {
 	struct export **by_object; /* owned; power of two */
 	uint32_t by_object_size;
 	struct import **by_index;  /* owned; power of two */
+	uint64_t by_index_seed;    /* odd, unknown to the peer, which chooses the indices */
 	uint32_t by_index_size, n_imports;
 	uint32_t n_fds, max_fds;   /* of accepted imports */
 	uint64_t shared_bytes;

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 
 #include "base/cleanup.h"
+#include "object/hash.h"
 #include "base/rules.h"
 
 /* ---------------------------------------------------------------------------------------------
@@ -24,6 +25,7 @@ table_init(struct table *table)
 	table->capacity = 16;
 	table->by_object_size = 16;
 	table->by_index_size = 16;
+	table->by_index_seed = adxi_hash_bytes(&table, sizeof(table)) | 1;
 	table->free_head = CHANNEL_NO_SLOT;
 	table->n_slots = 1; /* the door */
 	table->slots = calloc(table->capacity, sizeof(*table->slots));
@@ -87,6 +89,12 @@ by_object_find(struct table *table, const OS_OBJECT *object)
 	return at;
 }
 
+static struct import **
+by_index_chain(const struct table *table, struct import **chains, uint32_t size, uint32_t index)
+{
+	return &chains[index * table->by_index_seed >> 32 & (size - 1)];
+}
+
 static void
 by_index_grow(struct table *table)
 {
@@ -102,7 +110,7 @@ by_index_grow(struct table *table)
 		struct import *import, *next;
 
 		for (import = table->by_index[i]; import; import = next) {
-			struct import **head = &bigger[import->ref.index & (size - 1)];
+			struct import **head = by_index_chain(table, bigger, size, import->ref.index);
 
 			next = import->next;
 			import->next = *head;
@@ -117,7 +125,7 @@ by_index_grow(struct table *table)
 static struct import **
 by_index_find(struct table *table, uint32_t index)
 {
-	struct import **at = &table->by_index[index & (table->by_index_size - 1)];
+	struct import **at = by_index_chain(table, table->by_index, table->by_index_size, index);
 
 	while (*at && (*at)->ref.index != index)
 		at = &(*at)->next;
@@ -466,7 +474,7 @@ import_link(struct table *table, struct import *import)
 	struct import **head;
 
 	by_index_grow(table);
-	head = &table->by_index[import->ref.index & (table->by_index_size - 1)];
+	head = by_index_chain(table, table->by_index, table->by_index_size, import->ref.index);
 	import->next = *head;
 	*head = import;
 	table->n_fds += import->n_fds;
