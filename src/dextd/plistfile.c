@@ -11,9 +11,9 @@
 
 #include <plist/plist.h>
 
+#include "dextd/plistbounds.h"
 #include "dextd/plistfile.h"
 
-#define PLISTFILE_MAX       (4u << 20)
 #define PLISTFILE_DEPTH_MAX 32
 
 struct conversion {
@@ -134,7 +134,7 @@ read_file(const char *path, char **ret_data, uint32_t *ret_len)
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return -EINVAL;
-	if (st.st_size > PLISTFILE_MAX)
+	if (st.st_size > PLIST_MAX_BYTES)
 		return -EFBIG;
 	data = malloc((size_t)st.st_size + 1);
 	if (!data)
@@ -161,6 +161,7 @@ plistfile_read(const char *path, OSDictionary **ret_dict, char *reterr_why, size
 	struct conversion conversion = { .why = reterr_why, .why_size = why_size };
 	adxi_cleanup(adxi_freep) char *data = NULL;
 	OSMetaClassBase *value;
+	const char *excess;
 	uint32_t len = 0;
 	plist_t plist = NULL;
 	int r;
@@ -171,7 +172,16 @@ plistfile_read(const char *path, OSDictionary **ret_dict, char *reterr_why, size
 		(void)snprintf(reterr_why, why_size, "cannot be read (%s)", strerror(-r));
 		return r;
 	}
-	plist_from_memory(data, len, &plist);
+	excess = plist_excess(data, len);
+	if (excess) {
+		(void)snprintf(reterr_why, why_size, "%s", excess);
+		return -EINVAL;
+	}
+	/* By the form that was looked at: later libraries' plist_from_memory() reads more than these two. */
+	if (len >= 8 && !memcmp(data, "bplist00", 8))
+		plist_from_bin(data, len, &plist);
+	else
+		plist_from_xml(data, len, &plist);
 	if (!plist || plist_get_node_type(plist) != PLIST_DICT) {
 		(void)snprintf(reterr_why, why_size,
 			       plist ? "holds no dictionary at its top"

@@ -14,8 +14,9 @@
  *
  * @param reterr_why  [out] a clause about what is wrong: "is no property list", "holds a date at …"
  * @retval -ENOENT  no such file
- * @retval -EINVAL  no property list, no dictionary, or holds what the registry cannot
- * @retval -EFBIG   more than 4 MiB
+ * @retval -EINVAL  no property list, no dictionary, or holds what the registry cannot, or more of it
+ *                than plistbounds.h allows
+ * @retval -EFBIG   more than 256 KiB
  */
 int plistfile_read(const char *path, OSDictionary **ret_dict, char *reterr_why, size_t why_size);
 
