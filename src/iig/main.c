@@ -20,6 +20,7 @@ static const char usage[] =
 	"  -I DIR, -D NAME[=V], -isystem DIR, -U NAME\n"
 	"                         as for a compiler; -- passes all that follows to clang\n"
 	"  --json FILE            write the checked model (- for standard output)\n"
+	"  --emit-fuzzer FILE     write a fuzz target of the methods' messages (libFuzzer, C)\n"
 	"  --depfile FILE         write what the outputs depend on, for make and ninja\n"
 	"  --deployment-target V, --log-file FILE, -isysroot DIR\n"
 	"                         accepted and ignored\n"
@@ -73,6 +74,7 @@ parse_options(struct arena *arena, int argc, char **argv, struct options *option
 			{"--def", &options->def},   {"--header", &options->header},
 			{"--impl", &options->impl}, {"--framework-name", &options->framework},
 			{"--json", &options->json}, {"--depfile", &options->depfile},
+			{"--emit-fuzzer", &options->fuzzer},
 		};
 		const char *value = NULL;
 		bool taken = false;
@@ -122,7 +124,7 @@ parse_options(struct arena *arena, int argc, char **argv, struct options *option
 #endif
 	if (options->def == NULL)
 		return wrong_usage("--def is missing", "");
-	if (!*ret_check && options->json == NULL &&
+	if (!*ret_check && options->json == NULL && options->fuzzer == NULL &&
 	    (options->header == NULL || options->impl == NULL))
 		return wrong_usage("--header and --impl are missing", "");
 	if (options->impl != NULL && options->header == NULL)
@@ -192,9 +194,15 @@ write_outputs(struct diags *diags, struct output *outputs, size_t count)
 static void
 emit_depfile(const struct model *model, const struct options *options, struct buffer *out)
 {
-	buffer_printf(out, "%s%s%s:", options->header != NULL ? options->header : "",
-		      options->header != NULL && options->impl != NULL ? " " : "",
-		      options->impl != NULL ? options->impl : "");
+	const char *const made[] = {options->header, options->impl, options->fuzzer};
+	bool any = false;
+
+	for (size_t i = 0; i < sizeof made / sizeof made[0]; i++)
+		if (made[i] != NULL) {
+			buffer_printf(out, "%s%s", any ? " " : "", made[i]);
+			any = true;
+		}
+	buffer_puts(out, ":");
 	for (size_t i = 0; i < model->n_inputs; i++) {
 		buffer_puts(out, " \\\n  ");
 		for (const char *c = model->inputs[i]; *c != '\0'; c++) {
@@ -216,7 +224,7 @@ compile(struct arena *arena, const struct options *options, bool check_only)
 			      .diags = &diags,
 			      .def = options->def,
 			      .framework = options->framework};
-	enum { HEADER, IMPL, JSON, DEPFILE, N_OUTPUTS };
+	enum { HEADER, IMPL, JSON, FUZZER, DEPFILE, N_OUTPUTS };
 	struct output outputs[N_OUTPUTS] = {0};
 
 	front_parse(&model, options);
@@ -226,11 +234,14 @@ compile(struct arena *arena, const struct options *options, bool check_only)
 		outputs[HEADER].path = options->header;
 		outputs[IMPL].path = options->impl;
 		outputs[JSON].path = options->json;
+		outputs[FUZZER].path = options->fuzzer;
 		outputs[DEPFILE].path = options->depfile;
 		emit_header(&model, &outputs[HEADER].buffer);
 		emit_impl(&model, options->header != NULL ? options->header : "",
 			  &outputs[IMPL].buffer);
 		emit_json(&model, &outputs[JSON].buffer);
+		if (options->fuzzer != NULL)
+			emit_fuzz(&model, &outputs[FUZZER].buffer);
 		emit_depfile(&model, options, &outputs[DEPFILE].buffer);
 		(void)write_outputs(&diags, outputs, N_OUTPUTS); /* told in diags */
 	}

@@ -149,7 +149,7 @@ struct model {
 };
 
 struct options {
-	const char *def, *header, *impl, *framework, *json, *depfile;
+	const char *def, *header, *impl, *framework, *json, *depfile, *fuzzer;
 	const char **clang_args; /* -I, -D, … in order */
 	size_t n_clang_args;
 	const char **include_dirs;
@@ -163,6 +163,7 @@ void check_model(struct model *model);
 
 void emit_header(const struct model *model, struct buffer *out);
 void emit_impl(const struct model *model, const char *header, struct buffer *out);
+void emit_fuzz(const struct model *model, struct buffer *out);
 void emit_json(const struct model *model, struct buffer *out);
 
 struct class *model_class(const struct model *model, const char *name);

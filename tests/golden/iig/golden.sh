@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # golden.sh check|regen IIG: every .iig here through iig, its output (or its errors) byte for byte.
-# good/NAME.iig and Golden/Forms.iig make expected/NAME.{h,iig.cpp,json}; bad/NAME.iig makes expected/NAME.txt.
+# good/NAME.iig and Golden/Forms.iig make expected/NAME.{h,iig.cpp,json,fuzz.c}; bad/NAME.iig makes expected/NAME.txt.
 # A file whose first lines hold `@framework NAME` is compiled with --framework-name NAME.
 set -u
 mode=$1
@@ -33,11 +33,12 @@ settle() { # expected, actual
 for input in good/*.iig Golden/*.iig; do
 	name=$(basename "$input" .iig)
 	for again in 1 2; do
-		run "$input" --header "$work/$name.h" --impl "$work/$name.iig.cpp" --json "$work/$name.json" || failed=1
+		run "$input" --header "$work/$name.h" --impl "$work/$name.iig.cpp" --json "$work/$name.json" \
+			--emit-fuzzer "$work/$name.fuzz.c" || failed=1
 		[ $again = 1 ] && cp "$work/$name.iig.cpp" "$work/first"
 	done
 	cmp "$work/first" "$work/$name.iig.cpp" || failed=1
-	for suffix in h iig.cpp json; do
+	for suffix in h iig.cpp json fuzz.c; do
 		settle "expected/$name.$suffix" "$work/$name.$suffix"
 	done
 done
