@@ -13,6 +13,7 @@
 #include "dextd/registry.h"
 #include "object/containers.h"
 
+#define PATH_DEPTH_MAX    512u
 #define REGISTRY_BUCKETS  1024u
 #define REGISTRY_FIRST_ID 0x100000100ull
 
@@ -505,7 +506,7 @@ entry_path(const struct entry *entry, enum plane plane)
 
 	while (top->links[plane].parent) {
 		top = top->links[plane].parent;
-		if (++depth > 512)
+		if (++depth > PATH_DEPTH_MAX)
 			return NULL;
 	}
 	if (!top->registry || top->registry->root != top)
@@ -540,13 +541,30 @@ is_component(const struct entry *entry, const char *text, size_t len)
 	return same;
 }
 
+/* Brothers may have one name, and only one of them the child that comes next. */
+static struct entry *
+find_below(struct entry *entry, enum plane plane, const char *path, unsigned depth)
+{
+	struct entry *child, *found = NULL;
+	size_t len;
+
+	if (!*path || !strcmp(path, "/"))
+		return entry;
+	if (*path != '/' || depth == PATH_DEPTH_MAX)
+		return NULL;
+	len = strcspn(++path, "/");
+	ADXI_LIST_EACH(child, &entry->links[plane].children, links[plane].sibling) {
+		if (!found && is_component(child, path, len))
+			found = find_below(child, plane, path + len, depth + 1);
+	}
+	return found;
+}
+
 struct entry *
 registry_find_path(struct registry *registry, const char *path)
 {
 	const char *colon = strchr(path, ':');
-	struct entry *entry = registry->root, *child, *found;
 	char name[32];
-	size_t len;
 	int plane;
 
 	if (!colon || (size_t)(colon - path) >= sizeof name)
@@ -556,21 +574,7 @@ registry_find_path(struct registry *registry, const char *path)
 	plane = registry_plane(name);
 	if (plane < 0 || colon[1] != '/')
 		return NULL;
-	for (path = colon + 1; *path == '/' && path[1]; path += len) {
-		path++;
-		len = strcspn(path, "/");
-		found = NULL;
-		ADXI_LIST_EACH(child, &entry->links[plane].children, links[plane].sibling) {
-			if (is_component(child, path, len)) {
-				found = child;
-				break;
-			}
-		}
-		if (!found)
-			return NULL;
-		entry = found;
-	}
-	return *path && strcmp(path, "/") ? NULL : entry;
+	return find_below(registry->root, (enum plane)plane, colon + 1, 0);
 }
 
 const char *

@@ -76,6 +76,22 @@ test_builtin(void **state)
 	assert_null(registry_free(registry));
 }
 
+/* Two brothers have one name; only the second has the child. */
+static void
+test_path_of_brothers(void **state)
+{
+	struct registry *registry;
+	struct entry *second, *child;
+
+	assert_int_equal(registry_new(NULL, NULL, &registry), 0);
+	(void)make(registry, registry_root(registry), "X", "twin", NULL);
+	second = make(registry, registry_root(registry), "X", "twin", NULL);
+	child = make(registry, second, "Y", "child", NULL);
+	assert_path(child, "IOService:/twin/child");
+	assert_null(registry_find_path(registry, "IOService:/twin/other"));
+	assert_null(registry_free(registry));
+}
+
 static void
 test_paths_and_ids(void **state)
 {
@@ -259,7 +275,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_builtin), cmocka_unit_test(test_paths_and_ids),
+		cmocka_unit_test(test_builtin), cmocka_unit_test(test_path_of_brothers),
+		cmocka_unit_test(test_paths_and_ids),
 		cmocka_unit_test(test_harmless_names), cmocka_unit_test(test_names),   cmocka_unit_test(test_properties),
 		cmocka_unit_test(test_busy),    cmocka_unit_test(test_storable),
 	};
