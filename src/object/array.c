@@ -202,7 +202,8 @@ OSArray_isEqualToArray(const OSArray *self, const OSArray *anArray)
 bool
 OSArray_isEqualTo_Impl(const OSArray *self, const OSMetaClassBase *anObject)
 {
-	return OSMetaClassCast(anObject, &OSArray_Class) &&
+	/* A set is no array, though it is kept as one: it would not be equal the other way round. */
+	return OSMetaClassCast(anObject, &OSArray_Class) && !OSMetaClassCast(anObject, &OSSet_Class) &&
 	       OSArray_isEqualToArray(self, (const OSArray *)anObject);
 }
 

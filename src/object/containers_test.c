@@ -191,6 +191,14 @@ test_sets(void **state)
 	assert_non_null(OSDynamicCast(OSArray, set));
 	assert_true(OSSet_setObject(set, BASE(kOSBooleanTrue)));
 	same = (OSSet *)adxi_copy_deep(set);
+	{
+		OWNED OSArray *array = OSArray_withCapacity(0), *empty = OSArray_withCapacity(0);
+		OWNED OSSet *nothing = OSSet_withCapacity(0);
+
+		assert_true(adxi_equal(array, empty));
+		assert_false(adxi_equal(array, nothing));
+		assert_false(adxi_equal(nothing, array));
+	}
 	assert_true(adxi_equal(set, same));
 	OSSet_removeObject(set, BASE(a));
 	assert_false(adxi_equal(set, same));
