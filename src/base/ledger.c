@@ -22,7 +22,8 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct ledger_file *ledger; /* NULL: not made yet, or it cannot be */
 static int held_fd = -1;           /* owned: its flock() says that this process lives */
 static bool tried;
-static uint8_t epoch; /* a forked child has a file of its own, and its parent's tickets mean nothing to it */
+static uint8_t epoch; /* a forked child has a file of its own, and its parent's tickets mean nothing
+			 to it */
 
 static adxi_ticket
 ticket_of(uint32_t index, uint32_t generation)
@@ -77,7 +78,8 @@ adxi_ledger_file_for(const char *name)
 static void
 use_file_locked(int fd)
 {
-	struct ledger_file *file = mmap(NULL, sizeof(*file), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	struct ledger_file *file =
+		mmap(NULL, sizeof(*file), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
 	if (file == MAP_FAILED || file->magic != LEDGER_MAGIC) {
 		if (file != MAP_FAILED)
@@ -137,7 +139,8 @@ adxi_ledger_write_open(enum adxi_ledger_kind kind, uint64_t key)
 }
 
 void
-adxi_ledger_write_close(enum adxi_ledger_kind kind, adxi_ticket ticket, uint64_t key, enum adxi_ledger_how how)
+adxi_ledger_write_close(enum adxi_ledger_kind kind, adxi_ticket ticket, uint64_t key,
+			enum adxi_ledger_how how)
 {
 	const uint32_t index = (uint32_t)ticket - 1;
 	struct ledger_file *file;
@@ -153,7 +156,8 @@ adxi_ledger_write_close(enum adxi_ledger_kind kind, adxi_ticket ticket, uint64_t
 	if (!ticket) {
 		if (file->overflows == 0)
 			file->unopened[kind]++;
-	} else if (!slot->open || slot->kind != kind || ticket_of(index, slot->generation) != ticket) {
+	} else if (!slot->open || slot->kind != kind ||
+		   ticket_of(index, slot->generation) != ticket) {
 		file->twice[kind]++;
 	} else {
 		if (slot->key != key)

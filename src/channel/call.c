@@ -300,7 +300,7 @@ call_answer(struct adxi_channel *ch, uint64_t transaction, IOReturn status)
 {
 	struct wire_header header = { .kind = WIRE_REPLY, .transaction = transaction, .status = status };
 
-	(void)send_message(ch, &header, NULL, 0, NULL, 0, SEND_DROP);
+	send_must_arrive(ch, send_message(ch, &header, NULL, 0, NULL, 0, SEND_DROP));
 }
 
 /* ---------------------------------------------------------------------------------------------

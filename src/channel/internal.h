@@ -327,8 +327,10 @@ enum send_policy {
 /** 0; 1: SEND_QUIET, and the caller owes the peer a wake; -EPIPE dead; -EINVAL an object may not cross (told); -EMSGSIZE; -ENOMEM; -ENOBUFS dropped (told). */
 int send_message(struct adxi_channel *channel, struct wire_header *header, const struct OSSpan *spans, uint32_t n_spans,
 		 OS_OBJECT *const *objects, uint32_t n_objects, enum send_policy policy);
-/** RELEASE, FREED. Failures do not matter. */
+/** RELEASE, FREED. One that cannot be sent ends the channel: the peer would keep the object for ever. */
 void send_control(struct adxi_channel *channel, enum wire_kind kind, struct wire_ref ref, uint32_t count, bool wants_freed);
+/** What send_message() said of something that the peer waits for: if it cannot have that, the channel ends. */
+void send_must_arrive(struct adxi_channel *channel, int r);
 /** Try to get the queue into the ring. -EPROTO, 0. */
 int send_flush(struct adxi_channel *channel);
 void send_discard(struct adxi_channel *channel);

@@ -47,7 +47,7 @@ struct adxi_source {
 };
 
 struct posted {
-	struct adxi_list link; /* in adxi_loop::posts */
+	struct adxi_post post; /* first */
 	void (*fn)(void *userdata);
 	void *userdata;
 };
@@ -192,8 +192,12 @@ int
 adxi_loop_add_channel(struct adxi_loop *loop, struct adxi_channel *channel, struct adxi_source **ret_source)
 {
 	struct adxi_source *source;
-	int r = source_new(loop, adxi_channel_fd(channel), false, EPOLLIN, NULL, ret_source, &source);
+	int fd = adxi_channel_fd(channel);
+	int r;
 
+	if (fd < 0) /* a source without one is never ready: the peer would wait for ever */
+		return fd;
+	r = source_new(loop, fd, false, EPOLLIN, NULL, ret_source, &source);
 	if (r == 0) {
 		source->ready = channel_ready;
 		source->channel = adxi_channel_ref(channel);
@@ -409,7 +413,7 @@ static int
 posts_run(struct adxi_loop *loop)
 {
 	struct adxi_list posts = ADXI_LIST_INIT(posts);
-	struct posted *posted, *next;
+	struct adxi_post *post, *next;
 	uint64_t count;
 	int n = 0;
 
@@ -417,13 +421,31 @@ posts_run(struct adxi_loop *loop)
 	(void)pthread_mutex_lock(&loop->lock);
 	adxi_list_splice(&posts, &loop->posts);
 	(void)pthread_mutex_unlock(&loop->lock);
-	ADXI_LIST_EACH_SAFE(posted, next, &posts, link) {
-		adxi_list_remove(&posted->link);
-		posted->fn(posted->userdata);
-		free(posted);
+	ADXI_LIST_EACH_SAFE(post, next, &posts, link) {
+		adxi_list_remove(&post->link);
+		post->run(post); /* it may be gone after that */
 		n++;
 	}
 	return n;
+}
+
+static void
+posted_run(struct adxi_post *post)
+{
+	struct posted *posted = (struct posted *)(void *)post;
+
+	posted->fn(posted->userdata);
+	free(posted);
+}
+
+void
+adxi_loop_post_own(struct adxi_loop *loop, struct adxi_post *post, void (*run)(struct adxi_post *post))
+{
+	post->run = run;
+	(void)pthread_mutex_lock(&loop->lock);
+	adxi_list_append(&loop->posts, &post->link);
+	(void)pthread_mutex_unlock(&loop->lock);
+	loop_wake(loop);
 }
 
 int
@@ -435,10 +457,8 @@ adxi_loop_post(struct adxi_loop *loop, void (*fn)(void *userdata), void *userdat
 		return -ENOMEM;
 	posted->fn = fn;
 	posted->userdata = userdata;
-	(void)pthread_mutex_lock(&loop->lock);
-	adxi_list_append(&loop->posts, &posted->link);
-	(void)pthread_mutex_unlock(&loop->lock);
-	loop_wake(loop);
+	adxi_list_init(&posted->post.link);
+	adxi_loop_post_own(loop, &posted->post, posted_run);
 	return 0;
 }
 
@@ -479,7 +499,7 @@ struct adxi_loop *
 adxi_loop_free(struct adxi_loop *loop)
 {
 	struct adxi_source *source, *next;
-	struct posted *posted, *next_posted;
+	struct adxi_post *post, *next_post;
 
 	if (!loop)
 		return NULL;
@@ -487,8 +507,9 @@ adxi_loop_free(struct adxi_loop *loop)
 		source_bury(source);
 	ADXI_LIST_EACH_SAFE(source, next, &loop->removed, link)
 		source_free(source);
-	ADXI_LIST_EACH_SAFE(posted, next_posted, &loop->posts, link)
-		free(posted);
+	ADXI_LIST_EACH_SAFE(post, next_post, &loop->posts, link)
+		if (post->run == posted_run)
+			free(post);
 	if (loop->epoll >= 0)
 		(void)close(loop->epoll);
 	if (loop->timer >= 0)

@@ -16,6 +16,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/list.h"
+
 struct adxi_loop;
 struct adxi_source;
 struct adxi_channel;
@@ -42,6 +44,10 @@ void adxi_source_set_deadline(struct adxi_source *source, uint64_t deadline_ns);
 typedef void adxi_child_fn(struct adxi_source *source, pid_t pid, int status, void *userdata);
 /** Reaps @p pid (pidfd) and calls once with its wait status. */
 int adxi_loop_add_child(struct adxi_loop *loop, pid_t pid, adxi_child_fn *fn, void *userdata, struct adxi_source **ret_source);
+struct adxi_post {
+	struct adxi_list link;
+	void (*run)(struct adxi_post *post);
+};
 typedef void adxi_signal_fn(struct adxi_source *source, int signal, void *userdata);
 /** Blocks the signal for the process and takes it by signalfd. */
 int adxi_loop_add_signal(struct adxi_loop *loop, int signal, adxi_signal_fn *fn, void *userdata, struct adxi_source **ret_source);
@@ -49,5 +55,7 @@ int adxi_loop_add_signal(struct adxi_loop *loop, int signal, adxi_signal_fn *fn,
 struct adxi_source *adxi_source_remove(struct adxi_source *source);
 /** Run @p fn in the loop's thread, soon. -ENOMEM. */
 int adxi_loop_post(struct adxi_loop *loop, void (*fn)(void *userdata), void *userdata);
+/** The same in the caller's memory, for what must not fail; @p post is in no list, and stays until @p run is called. */
+void adxi_loop_post_own(struct adxi_loop *loop, struct adxi_post *post, void (*run)(struct adxi_post *post));
 
 #endif /* CHANNEL_LOOP_H */

@@ -370,6 +370,8 @@ receive_reply(struct adxi_channel *ch, const struct wire_header *header, const u
 	if (call->done)
 		call->received = received_new(header);
 	reply = call->done ? call->received : call->reply;
+	if (call->done && !reply)
+		status = kIOReturnNoMemory; /* its function would take it for an answer otherwise */
 	ring_copy(slots, body, front);
 	if (reply && header->content_size <= reply->content_capacity) {
 		ring_copy((void *)(uintptr_t)reply->content, body + front, header->content_size);

@@ -6,12 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <mach/message.h>
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/fault.h"
 #include "base/rules.h"
 #include "channel/packet.h"
 #include "object/grant.h"
@@ -518,6 +520,11 @@ send_message(struct adxi_channel *ch, struct wire_header *header, const struct O
 		return -ECHILD;
 	if (adxi_channel_is_dead(ch))
 		return -EPIPE;
+	r = adxi_fault(ADXI_FAULT_SEND);
+	if (r == -EPIPE)
+		(void)shutdown(ch->socket, SHUT_RDWR); /* what is sent now is the last that the peer gets */
+	else if (r < 0)
+		return r;
 	out.header = header;
 	out.spans = spans;
 	out.n_spans = n_spans;
@@ -546,7 +553,15 @@ send_control(struct adxi_channel *ch, enum wire_kind kind, struct wire_ref ref, 
 		.count = count,
 	};
 
-	(void)send_message(ch, &header, NULL, 0, NULL, 0, SEND_DROP);
+	send_must_arrive(ch, send_message(ch, &header, NULL, 0, NULL, 0, SEND_DROP));
+}
+
+void
+send_must_arrive(struct adxi_channel *ch, int r)
+{
+	/* Both sides hear of it as of a peer's end: this one may hold the role or a lock here. */
+	if (r < 0 && r != -EPIPE && r != -ECHILD)
+		(void)shutdown(ch->socket, SHUT_RDWR);
 }
 
 IOReturn

@@ -86,6 +86,12 @@ connection_free(void *userdata)
 	free(connection);
 }
 
+static void
+free_later(struct adxi_post *post)
+{
+	connection_free(adxi_container_of(post, struct connection, freeing));
+}
+
 /* What hangs on it ends with it. */
 static void
 connection_gone(struct connection *connection)
@@ -109,8 +115,7 @@ connection_gone(struct connection *connection)
 		server_gone(connection->server);
 	}
 	/* The channel may be calling us. */
-	if (adxi_loop_post(connection->realm->loop, connection_free, connection) < 0)
-		log_error("connection of pid %d is not freed: no memory", connection->pid);
+	adxi_loop_post_own(connection->realm->loop, &connection->freeing, free_later);
 }
 
 static void

@@ -126,6 +126,7 @@ void realm_unload(struct realm *realm, struct bundle *bundle);
 struct connection {
 	struct realm *realm;   /* borrowed */
 	struct adxi_list link; /* in realm->connections */
+	struct adxi_post freeing;
 	uint64_t id;
 	struct adxi_channel *channel; /* owned reference */
 	struct adxi_source *source;   /* owned */

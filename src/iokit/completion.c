@@ -9,6 +9,10 @@
 #include "base/rules.h"
 #include "iokit/connection.h"
 
+#define MAX_ARGS 16u
+
+struct completion_event;
+
 struct ADXCompletion {
 	OSObject super;
 	struct iokit_connection *connection; /* owned reference */
@@ -18,6 +22,7 @@ struct ADXCompletion {
 	_Atomic uint32_t n_completions;
 	_Atomic kern_return_t call_result;
 	_Atomic adxi_ticket ticket;          /* until the client has heard of it */
+	struct completion_event *_Atomic first; /* owned: of the first completion, which no lack of memory may lose */
 };
 
 struct completion_event {
@@ -140,9 +145,17 @@ fill(struct iokit_event *to, void *context)
 static void
 post(struct ADXCompletion *self, IOReturn status, const uint64_t *data, uint32_t count)
 {
-	struct posting posting = { .self = self, .status = status, .data = data, .n_args = count < 16 ? count : 16 };
+	struct posting posting = { .self = self, .status = status, .data = data, .n_args = count < MAX_ARGS ? count : MAX_ARGS };
+	struct completion_event *event;
 
-	(void)iokit_port_post_small(self->port, sizeof(struct completion_event) + posting.n_args * sizeof(void *), fill, &posting);
+	if (iokit_port_post_small(self->port, sizeof(struct completion_event) + posting.n_args * sizeof(void *), fill, &posting))
+		return;
+	event = atomic_exchange(&self->first, NULL);
+	if (!event)
+		return;
+	memset(&event->event, 0, sizeof event->event);
+	fill(&event->event, &posting);
+	iokit_port_post(self->port, &event->event);
 }
 
 /* IOUserClient::AsyncCompletion as it arrives here, by its generated unmarshaller. */
@@ -180,6 +193,7 @@ completion_free(OSObject *object)
 	struct ADXCompletion *self = (struct ADXCompletion *)object;
 
 	settle(self, ADXI_LEDGER_DROPPED);
+	free(atomic_load(&self->first));
 	if (self->connection)
 		iokit_put(&self->connection->object);
 	if (self->port)
@@ -212,8 +226,12 @@ iokit_completion_new(struct iokit_connection *connection, struct IONotificationP
 {
 	OSMetaClassRegister(&ADXCompletion_Class);
 	struct ADXCompletion *self = (struct ADXCompletion *)OSMetaClassAllocate(&ADXCompletion_Class);
-	if (!self)
+	struct completion_event *first = self ? malloc(sizeof *first + MAX_ARGS * sizeof first->args[0]) : NULL;
+	if (!first) {
+		OSRelease((OS_OBJECT *)self);
 		return NULL;
+	}
+	atomic_init(&self->first, first);
 	iokit_ref(&connection->object);
 	iokit_ref(iokit_port_object(port));
 	self->connection = connection;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/fault.h"
 #include "usbhost/queue.h"
 #include "usbhost/status.h"
 
@@ -209,7 +210,10 @@ complete(struct usb_transfer *transfer, enum usb_status status, uint32_t actual,
 	struct host_queue *queue = request->queue;
 	struct host_ref *owner = host_ref(queue->owner);
 	bool more = transfer->more;
+	int fault = adxi_fault(ADXI_FAULT_TRANSFER);
 
+	if (fault > 0)
+		status = (enum usb_status)(USB_STALL + fault % (USB_NO_MEMORY - USB_STALL + 1));
 	(void)pthread_mutex_lock(&queue->lock);
 	if (request->ended)
 		adxi_ledger_unopened(ADXI_LEDGER_REQUEST);
@@ -271,7 +275,9 @@ host_queue_submit(struct host_queue *queue, struct host_request *request)
 		return r;
 	}
 	(void)host_ref(queue->owner);
-	error = queue->ops->submit(queue->device, &request->transfer);
+	error = adxi_fault(ADXI_FAULT_SUBMIT);
+	if (error == 0)
+		error = queue->ops->submit(queue->device, &request->transfer);
 
 	(void)pthread_mutex_lock(&queue->lock);
 	request->submitting = false;
