@@ -42,8 +42,7 @@ rig_random_below(uint64_t bound)
 	return rig_seed % bound;
 }
 
-void __attribute__((noreturn, format(printf, 1, 2)))
-rig_failed(const char *fmt, ...)
+void __attribute__((noreturn, format(printf, 1, 2))) rig_failed(const char *fmt, ...)
 {
 	va_list arguments;
 
@@ -69,7 +68,8 @@ rig_pid_of(const char *name)
 		CFDictionaryRef server = CFArrayGetValueAtIndex(servers, i);
 		CFStringRef text = CFDictionaryGetValue(server, CFSTR("name"));
 		CFNumberRef number = CFDictionaryGetValue(server, CFSTR("pid"));
-		if (text && number && strstr(CFStringGetCStringPtr(text, kCFStringEncodingUTF8), name))
+		if (text && number &&
+		    strstr(CFStringGetCStringPtr(text, kCFStringEncodingUTF8), name))
 			(void)CFNumberGetValue(number, kCFNumberSInt64Type, &pid);
 	}
 	CFRelease(servers);
@@ -156,8 +156,11 @@ rig_connect_within(const char *name, double seconds)
 	io_connect_t connection = IO_OBJECT_NULL;
 
 	do {
-		io_service_t service = IOServiceGetMatchingService(kIOMainPortDefault, IOServiceNameMatching(name));
-		kern_return_t ret = service ? IOServiceOpen(service, mach_task_self(), 0, &connection) : kIOReturnNotFound;
+		io_service_t service = IOServiceGetMatchingService(kIOMainPortDefault,
+								   IOServiceNameMatching(name));
+		kern_return_t ret =
+			service ? IOServiceOpen(service, mach_task_self(), 0, &connection)
+				: kIOReturnNotFound;
 		if (service)
 			(void)IOObjectRelease(service);
 		if (ret == kIOReturnSuccess)
@@ -170,7 +173,8 @@ rig_connect_within(const char *name, double seconds)
 void
 rig_load_bundle(const char *path)
 {
-	CFStringRef string = CFStringCreateWithCString(NULL, path, kCFStringEncodingUTF8), id = NULL;
+	CFStringRef string = CFStringCreateWithCString(NULL, path, kCFStringEncodingUTF8),
+		    id = NULL;
 	CFArrayRef problems = NULL;
 
 	if (adx_bundle_load(string, &id, &problems) != kIOReturnSuccess)
@@ -201,7 +205,8 @@ rig_plug(void)
 	uint64_t id;
 	kern_return_t ret;
 
-	while ((ret = adx_device_attach(rig_device(), &id, &problem)) != kIOReturnSuccess && rig_now() < until) {
+	while ((ret = adx_device_attach(rig_device(), &id, &problem)) != kIOReturnSuccess &&
+	       rig_now() < until) {
 		if (problem)
 			CFRelease(problem);
 		(void)usleep(5000);
@@ -217,7 +222,8 @@ rig_unplug(void)
 	kern_return_t ret = adx_device_detach(rig_device(), &problem);
 
 	if (ret != kIOReturnSuccess)
-		rig_failed("detach: %s %s", mach_error_string(ret), problem ? CFStringGetCStringPtr(problem, kCFStringEncodingUTF8) : "");
+		rig_failed("detach: %s %s", mach_error_string(ret),
+			   problem ? CFStringGetCStringPtr(problem, kCFStringEncodingUTF8) : "");
 }
 
 void
@@ -237,7 +243,8 @@ rig_count_services(const char *class_name)
 	unsigned n = 0;
 	io_object_t object;
 
-	if (IORegistryCreateIterator(kIOMainPortDefault, kIOServicePlane, kIORegistryIterateRecursively, &iterator) != kIOReturnSuccess)
+	if (IORegistryCreateIterator(kIOMainPortDefault, kIOServicePlane,
+				     kIORegistryIterateRecursively, &iterator) != kIOReturnSuccess)
 		return 0;
 	while ((object = IOIteratorNext(iterator))) {
 		n += IOObjectConformsTo(object, class_name) != 0;
@@ -274,10 +281,12 @@ rig_detach_all(void)
 	io_object_t object;
 	unsigned n = 0;
 
-	if (IOServiceGetMatchingServices(kIOMainPortDefault, IOServiceMatching("IOUSBHostDevice"), &iterator) != kIOReturnSuccess)
+	if (IOServiceGetMatchingServices(kIOMainPortDefault, IOServiceMatching("IOUSBHostDevice"),
+					 &iterator) != kIOReturnSuccess)
 		return 0;
 	while ((object = IOIteratorNext(iterator))) {
-		CFNumberRef number = IORegistryEntryCreateCFProperty(object, CFSTR("locationID"), NULL, 0);
+		CFNumberRef number =
+			IORegistryEntryCreateCFProperty(object, CFSTR("locationID"), NULL, 0);
 		CFStringRef location = NULL, problem = NULL;
 		int64_t value = 0;
 		char text[24];

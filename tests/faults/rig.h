@@ -4,7 +4,8 @@
 
 /**
  * @file faults/rig.h
- * @brief What tests that hurt a realm do to it, and what they count before and after. Runs inside the realm.
+ * @brief What tests that hurt a realm do to it, and what they count before and after. Runs inside
+ * the realm.
  */
 
 #include <stdint.h>

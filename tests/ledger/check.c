@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* ledger-check DIR: exit status 1 if what the processes that were there wrote down does not balance. */
+/* ledger-check DIR: exit status 1 if what the processes that were there wrote down does not
+ * balance. */
 
 #include <stdlib.h>
 #include <string.h>

@@ -15,9 +15,14 @@
 #define TOTAL_NAME ".total"
 
 static const char *const kind_names[ADXI_LEDGER_KINDS] = {
-	[ADXI_LEDGER_CALL] = "call", [ADXI_LEDGER_ASYNC] = "async call", [ADXI_LEDGER_REPLY] = "reply",
-	[ADXI_LEDGER_ACTION] = "action", [ADXI_LEDGER_COMPLETION] = "completion", [ADXI_LEDGER_CALLBACK] = "callback",
-	[ADXI_LEDGER_TRANSFER] = "transfer", [ADXI_LEDGER_REQUEST] = "USB request",
+	[ADXI_LEDGER_CALL] = "call",
+	[ADXI_LEDGER_ASYNC] = "async call",
+	[ADXI_LEDGER_REPLY] = "reply",
+	[ADXI_LEDGER_ACTION] = "action",
+	[ADXI_LEDGER_COMPLETION] = "completion",
+	[ADXI_LEDGER_CALLBACK] = "callback",
+	[ADXI_LEDGER_TRANSFER] = "transfer",
+	[ADXI_LEDGER_REQUEST] = "USB request",
 };
 
 enum life { LIVING, ENDED, KILLED };
@@ -79,12 +84,14 @@ unmap_file(const struct ledger_file *file, int fd)
 	(void)close(fd);
 }
 
-/* A driver that ends takes its transfers along (usbhost aborts them), and a client what it does not wait for any more. The rest is
- * a promise to somebody else, or has a thread that waits. */
+/* A driver that ends takes its transfers along (usbhost aborts them), and a client what it does not
+ * wait for any more. Who waits for a reply or a request of a process that ends hears of its end,
+ * which that one's own ledger must say. */
 static bool
 may_be_given_up(unsigned kind)
 {
-	return kind == ADXI_LEDGER_TRANSFER || kind == ADXI_LEDGER_COMPLETION;
+	return kind == ADXI_LEDGER_TRANSFER || kind == ADXI_LEDGER_COMPLETION ||
+	       kind == ADXI_LEDGER_REPLY || kind == ADXI_LEDGER_REQUEST;
 }
 
 static void
@@ -216,23 +223,26 @@ ledger_opened(const struct ledger_total *total)
 void
 ledger_print(const struct ledger_total *total, FILE *to)
 {
-	fprintf(to, "ledger: %" PRIu64 " processes ended, %" PRIu64 " killed, %" PRIu64 " alive", total->ended, total->killed,
-		total->living);
+	fprintf(to, "ledger: %" PRIu64 " processes ended, %" PRIu64 " killed, %" PRIu64 " alive",
+		total->ended, total->killed, total->living);
 	if (total->overflows || total->unreadable)
-		fprintf(to, "; %" PRIu64 " entries too many, %" PRIu64 " files that cannot be read", total->overflows,
-			total->unreadable);
+		fprintf(to, "; %" PRIu64 " entries too many, %" PRIu64 " files that cannot be read",
+			total->overflows, total->unreadable);
 	fprintf(to, "\n");
 	for (unsigned kind = 0; kind < ADXI_LEDGER_KINDS; kind++) {
 		const struct ledger_kind_total *sum = &total->kinds[kind];
 
 		if (sum->opened + sum->unopened + sum->twice == 0)
 			continue;
-		fprintf(to, "ledger: %s: opened %" PRIu64 "; done %" PRIu64 ", failed %" PRIu64 ", refused %" PRIu64
-			", dropped %" PRIu64 ", given up %" PRIu64 ", void %" PRIu64 "; lost %" PRIu64 ", twice %" PRIu64
-			", unopened %" PRIu64 ", wrong %" PRIu64 "\n", kind_names[kind], sum->opened,
-			sum->closed[ADXI_LEDGER_DONE], sum->closed[ADXI_LEDGER_FAILED], sum->closed[ADXI_LEDGER_REFUSED],
-			sum->closed[ADXI_LEDGER_DROPPED], sum->given_up, sum->voided, sum->lost, sum->twice, sum->unopened,
-			sum->wrong);
+		fprintf(to,
+			"ledger: %s: opened %" PRIu64 "; done %" PRIu64 ", failed %" PRIu64
+			", refused %" PRIu64 ", dropped %" PRIu64 ", given up %" PRIu64
+			", void %" PRIu64 "; lost %" PRIu64 ", twice %" PRIu64 ", unopened %" PRIu64
+			", wrong %" PRIu64 "\n",
+			kind_names[kind], sum->opened, sum->closed[ADXI_LEDGER_DONE],
+			sum->closed[ADXI_LEDGER_FAILED], sum->closed[ADXI_LEDGER_REFUSED],
+			sum->closed[ADXI_LEDGER_DROPPED], sum->given_up, sum->voided, sum->lost,
+			sum->twice, sum->unopened, sum->wrong);
 	}
 }
 
@@ -248,7 +258,9 @@ ledger_print_open(const char *dir, FILE *to)
 		bool unborn;
 		int fd;
 
-		file = entry->d_name[0] == '.' ? NULL : map_file(dirfd(folder), entry->d_name, &fd, &unborn);
+		file = entry->d_name[0] == '.'
+			       ? NULL
+			       : map_file(dirfd(folder), entry->d_name, &fd, &unborn);
 		if (!file)
 			continue;
 		for (uint32_t i = 0; i < file->n_slots && i < LEDGER_SLOTS && shown < 20; i++) {
@@ -256,8 +268,8 @@ ledger_print_open(const char *dir, FILE *to)
 
 			if (!slot->open || slot->kind >= ADXI_LEDGER_KINDS)
 				continue;
-			fprintf(to, "ledger: open in %.47s[%d]: %s %#" PRIx64 "\n", file->name, (int)file->pid,
-				kind_names[slot->kind], slot->key);
+			fprintf(to, "ledger: open in %.47s[%d]: %s %#" PRIx64 "\n", file->name,
+				(int)file->pid, kind_names[slot->kind], slot->key);
 			shown++;
 		}
 		unmap_file(file, fd);

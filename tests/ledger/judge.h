@@ -16,7 +16,7 @@ struct ledger_kind_total {
 	uint64_t opened;
 	uint64_t closed[ADXI_LEDGER_HOWS];
 	uint64_t twice, unopened, wrong;
-	uint64_t lost;     /* open in a process that lives, or whose kind is not given up by ending */
+	uint64_t lost; /* open in a process that lives, or whose kind is not given up by ending */
 	uint64_t given_up; /* open in a process that ended by its own will */
 	uint64_t voided;   /* open in a process that was killed */
 };
@@ -30,8 +30,10 @@ struct ledger_total {
 /**
  * Add up all ledgers in @p dir.
  *
- * @param fold     those of processes that are gone are removed and remembered in the directory's total
- * @param wait_s   wait so long for processes that live still to end; 0: what lives is judged as it is
+ * @param fold     those of processes that are gone are removed and remembered in the directory's
+ * total
+ * @param wait_s   wait so long for processes that live still to end; 0: what lives is judged as it
+ * is
  * @return 0, -Exxx
  */
 int ledger_judge(const char *dir, bool fold, unsigned wait_s, struct ledger_total *ret_total);

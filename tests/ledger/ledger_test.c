@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Each imbalance planted in a process of its own, and found; a whole day's honest work, and none found. */
+/* Each imbalance planted in a process of its own, and found; a whole day's honest work, and none
+ * found. */
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -115,8 +116,10 @@ static const struct {
 	const char *name;
 	void (*plant)(void);
 } plants[] = {
-	{ "honest", plant_honest }, { "killed", plant_killed }, { "lost", plant_lost }, { "given_up", plant_given_up },
-	{ "twice", plant_twice }, { "unopened", plant_unopened }, { "wrong", plant_wrong }, { "too_many", plant_too_many },
+	{ "honest", plant_honest }, { "killed", plant_killed },
+	{ "lost", plant_lost },     { "given_up", plant_given_up },
+	{ "twice", plant_twice },   { "unopened", plant_unopened },
+	{ "wrong", plant_wrong },   { "too_many", plant_too_many },
 	{ "forked", plant_forked },
 };
 
@@ -130,7 +133,8 @@ forget(const char *dir)
 	assert_int_equal(rmdir(dir), 0);
 }
 
-/* Runs @p name in a process that has its ledger in a new directory, and judges it twice: the second time of what was folded. */
+/* Runs @p name in a process that has its ledger in a new directory, and judges it twice: the second
+ * time of what was folded. */
 static struct ledger_total
 judge(const char *name)
 {
