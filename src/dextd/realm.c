@@ -176,6 +176,7 @@ realm_free(struct realm *realm)
 	realm->state = REALM_ENDED;
 	adxi_source_remove(realm->end_timer);
 	server_forget_hosts(realm);
+	sandbox_forget_all(realm);
 	wait_forget_all(realm);
 	upgrade_forget_all(realm);
 	ADXI_LIST_EACH_SAFE(connection, next, &realm->connections, link)
