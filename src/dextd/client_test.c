@@ -503,6 +503,30 @@ test_too_many_connections(void **state)
 		disconnect_client(&more[i]);
 }
 
+/* All that a client had open ends at once when it goes: its driver may take its time to hear of it. */
+static void
+test_many_user_clients(void **state)
+{
+	struct test *test = *state, many = { 0 };
+	uint64_t id = 0, client = 0;
+	unsigned n;
+
+	write_bundle(test, "Drv", "com.acme.Drv", "c", ON_RESOURCES REGISTERS);
+	load(test, "Drv");
+	quiet(test);
+	assert_int_equal(lookup(test, "Drv", &id), 1);
+	strcpy(many.dir, test->dir);
+	connect_client(&many);
+	/* The fake driver keeps a channel for each: its own descriptors may be used up first. */
+	for (n = 0; open_client(&many, id, 0, &client) == kIOReturnSuccess; n++)
+		assert_true(n < 256);
+	assert_true(n >= 200);
+	disconnect_client(&many);
+	quiet(test);
+	assert_false(log_has(test, "SRV006", "messages unread"));
+	assert_int_equal(lookup(test, "Drv", &id), 1);
+}
+
 /* Who waits and goes leaves no wait behind. */
 static void
 wait_forever_done(void *context, IOReturn status)
@@ -551,6 +575,7 @@ main(int argc, char **argv)
 		TEST_ALONE(test_slow_observer),
 		TEST_ALONE(test_too_many_connections),
 		TEST_ALONE(test_too_many_waits),
+		TEST_ALONE(test_many_user_clients),
 		TEST_ALONE(test_too_many_notifications),
 	};
 

@@ -261,7 +261,7 @@ connection_may_send(struct connection *connection)
 	if (connection->dead || connection->cut_off || adxi_channel_is_dead(connection->channel))
 		return false;
 	adxi_channel_get_stats(connection->channel, &stats);
-	if (stats.waiting < QUOTA_QUEUED)
+	if (stats.waiting < (connection->server ? QUOTA_QUEUED_SERVER : QUOTA_QUEUED))
 		return true;
 	adxi_tell(ADXI_RULE_SRV006, "pid %d has left %llu messages unread", connection->pid,
 		  (unsigned long long)stats.waiting);

@@ -24,7 +24,7 @@ static const struct {
 	[QUOTA_NOTIFICATIONS] = { "notifications", 1024, ADXI_RULE_QUO002, "notifications" },
 	[QUOTA_OPENINGS] = { "openings", 64, ADXI_RULE_QUO003,
 			     "openings at once that no driver has answered" },
-	[QUOTA_USER_CLIENTS] = { "userClients", 1024, ADXI_RULE_QUO003, "open user clients" },
+	[QUOTA_USER_CLIENTS] = { "userClients", 256, ADXI_RULE_QUO003, "open user clients" },
 	[QUOTA_WAITS] = { "waits", 256, ADXI_RULE_QUO004, "waits for quiet" },
 	[QUOTA_SERVICES] = { "services", 4096, ADXI_RULE_QUO005, "entries in the registry" },
 	[QUOTA_PROPERTIES] = { "propertyBytes", 16u << 20, ADXI_RULE_QUO006,

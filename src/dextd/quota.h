@@ -39,6 +39,9 @@ enum quota_rate {
 
 /* Messages of dextd that may wait for a peer; beyond it the peer is cut off (rule SRV006). */
 #define QUOTA_QUEUED 512u
+/* The same for a hosted process: what it is sent follows from what others do. A Stop and a Release of each entry that it may have, which
+ * is less than the channel lets one-way messages wait. */
+#define QUOTA_QUEUED_SERVER 8192u
 
 /* That objects which it passed may keep here: nothing that dextd is passed has any for long. */
 #define QUOTA_DESCRIPTORS 64u
