@@ -147,6 +147,7 @@ call_received(struct adxi_channel *ch, struct call *call, uint64_t transaction, 
 		call_tell(ch, call);
 		return;
 	}
+	call->waiter.own = true;
 	atomic_store_explicit(&call->waiter.done, true, memory_order_relaxed); /* this thread's own */
 }
 

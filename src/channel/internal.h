@@ -55,6 +55,7 @@ struct waiter {
 	bool asleep;           /* on wake */
 	bool chosen;           /* was told to take the role */
 	bool has_role;         /* took it before it published, so that an early reply finds this side awake */
+	bool own;              /* the thread that waits found its reply itself */
 	bool owes_wake;        /* its request was published for one who polls; the peer was not woken */
 };
 

@@ -286,6 +286,7 @@ waiter_init(struct waiter *waiter, bool wants_room)
 	waiter->chosen = false;
 	waiter->owes_wake = false;
 	waiter->has_role = false;
+	waiter->own = false;
 }
 
 void
@@ -300,6 +301,11 @@ channel_wait(struct adxi_channel *ch, struct waiter *waiter)
 		waiter->has_role = false;
 		channel_lead(ch, waiter);
 		if (waiter_is_done(ch, waiter)) {
+			/* Another thread that said so may still look at it, with the lock. */
+			if (!waiter->own) {
+				(void)pthread_mutex_lock(&ch->lock);
+				(void)pthread_mutex_unlock(&ch->lock);
+			}
 			(void)pthread_cond_destroy(&waiter->wake);
 			return;
 		}
