@@ -110,6 +110,7 @@ static void
 show_head(struct drawing *drawing, CFDictionaryRef description)
 {
 	const char *location = ioreg_text(ioreg_get(description, "location"));
+	const char *state = ioreg_text(ioreg_get(description, "state"));
 	size_t from, to;
 	unsigned i;
 
@@ -131,6 +132,9 @@ show_head(struct drawing *drawing, CFDictionaryRef description)
 				ioreg_flag(description, "matched") ? "" : "!",
 				ioreg_flag(description, "inactive") ? "in" : "",
 				ioreg_number(description, "busy"));
+	/* What macOS has no word for. */
+	if (*state && strcmp(state, "running") != 0)
+		adxi_buf_printf(&drawing->line, ", %s", state);
 	adxi_buf_printf(&drawing->line, ", retain %lld>", ioreg_number(description, "retain"));
 	print_line(drawing, from, to);
 }
