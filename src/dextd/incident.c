@@ -442,7 +442,7 @@ incident_ended(struct server *server, int status)
 	    (ending_is_fault(server->ending) || server->ending == ENDING_KILLED))
 		incident = open_incident(server, server->ending, server->last_words);
 	if (incident) {
-		if (ending_is_fault(server->ending) && incident->how != ENDING_REPORT)
+		if (ending_is_fault(server->ending)) /* also after a report, whose text stays */
 			incident->how = server->ending;
 		incident->signal = WIFSIGNALED(status) ? WTERMSIG(status)
 						       : incident_signal(server, &no_memory);

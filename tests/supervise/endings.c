@@ -93,11 +93,36 @@ run(size_t i, uint64_t *last_id)
 	*last_id = id;
 }
 
+/* A sanitizer's line from a driver that goes on: the client notices nothing. */
+static int
+report(void)
+{
+	uint64_t id = 0, after = last_incident();
+	io_service_t service = wait_service(0, &id);
+	io_connect_t connection = open_service(service);
+	CFDictionaryRef incident;
+	kern_return_t ret;
+	char how[32];
+
+	if (end_now(connection, kWayReport, 0) != kIOReturnSuccess || ping(connection, &ret) != 1)
+		failed("a driver that only reported something does not go on");
+	incident = wait_incident(after);
+	if (strcmp(text_at(incident, "how", how, sizeof how), "report") != 0)
+		failed("a report is called '%s'", how);
+	printf("1 report of a driver that lives\n");
+	CFRelease(incident);
+	(void)IOServiceClose(connection);
+	IOObjectRelease(service);
+	return 0;
+}
+
 int
 main(int argc, char **argv)
 {
 	uint64_t last_id = 0;
 
+	if (argc == 2 && strcmp(argv[1], "report") == 0)
+		return report();
 	for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
 		if (is_wanted(ways[i].name, argc, argv))
 			run(i, &last_id);
