@@ -186,11 +186,12 @@ adxi_flight_stack_end(void *stack)
 
 #define OFFSET(member) ((off_t)((const char *)&record->member - (const char *)record))
 
-/* Bytes copied, 0: unmapped. */
+/* Bytes copied, 0: unmapped. The bare system call: a sanitizer's pwrite() would judge what is read.
+ */
 static size_t
 copy_memory(off_t to, uint64_t address, size_t size)
 {
-	ssize_t r = pwrite(record_fd, (const void *)(uintptr_t)address, size, to);
+	long r = syscall(SYS_pwrite64, record_fd, (const void *)(uintptr_t)address, size, to);
 
 	return r > 0 ? (size_t)r : 0;
 }
