@@ -574,7 +574,8 @@ work_freely(void)
 			nothing = 0;
 			continue;
 		}
-		if (!at_it)
+		/* And after: another one may have taken the last work, and need this one for it. */
+		if (!at_it && !others_are_at_it())
 			return;
 		(void)sched_yield();
 		if (++nothing % 64 == 0 && seam_real.mutex_trylock(&time_lock) == 0) {
