@@ -138,7 +138,7 @@ forged_classes(uint64_t entry)
 static void
 names(uint64_t entry)
 {
-	static const char *const odd[] = { "a/b", "..", "@", "%2F", "a\x01" "b\n", "\xff\xfe\xc0", "\xed\xa0\x80", "\"quoted\"\\", " ", "-rf" };
+	static const char *const odd[] = { "a/b", "..", "@", "%2F", ("a\x01" "b\n"), "\xff\xfe\xc0", "\xed\xa0\x80", "\"quoted\"\\", " ", "-rf" };
 	char longest[200];
 	uint64_t id = 0;
 	unsigned n = 0;
