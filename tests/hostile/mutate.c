@@ -81,6 +81,7 @@ reopen(struct client *client, struct raw *raw, bool driver)
 
 	if (!driver)
 		return raw_connect(raw) == 0;
+	(void)ADXRegistry_Close(client->registry, service); /* the one before, if it was one */
 	if (client_open(client, "HostileDriver", &user) != kIOReturnSuccess)
 		return false;
 	service = user.id;
