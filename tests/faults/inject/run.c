@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* faults SPEC CMD…: runs CMD, and all that it starts, with injected faults. SPEC is made of words
- * and commas: seed=N                  of the schedule ROLE.KIND=1/N           one arrival in N at
- * each site fails; ROLE: client dextd usbhost dext; KIND: alloc fd message delay transfer crash
- *   once                    each site fails once, as often as somebody arms it, in ROLEs and KINDs
- * that have a rate paused                  nothing fails until CMD says so list=FILE every site
- * that was reached: role, kind, name, arrivals, faults The last line says what was done; exit
- * status of CMD. */
+/* clang-format off */
+/* faults SPEC CMD...: runs CMD, and all that it starts, with injected faults. SPEC is words and commas:
+ *   seed=N          of the schedule
+ *   ROLE.KIND=1/N   one arrival in N at each site fails; ROLE: client dextd usbhost dext;
+ *                   KIND: alloc fd message delay transfer crash
+ *   once=N          each site of a ROLE.KIND with a rate fails at its first arrival and never again, N of them at most
+ *   paused          nothing fails until CMD says so
+ *   list=FILE       every site that was reached: role, kind, name, arrivals, faults
+ * The last line says what was done, and how many of the sites that were reached have failed. Exit status of CMD. */
+/* clang-format on */
 
 #include <errno.h>
 #include <inttypes.h>
@@ -39,8 +42,9 @@ parse_word(struct fault_shared *shared, const char *word, const char **ret_list)
 
 	if (strncmp(word, "seed=", 5) == 0) {
 		shared->seed = strtoull(word + 5, NULL, 0);
-	} else if (strcmp(word, "once") == 0) {
+	} else if (strncmp(word, "once=", 5) == 0) {
 		shared->once = 1;
+		shared->armed = (uint32_t)strtoul(word + 5, NULL, 0);
 	} else if (strcmp(word, "paused") == 0) {
 		shared->enabled = 0;
 	} else if (strncmp(word, "list=", 5) == 0) {

@@ -45,7 +45,7 @@ struct fault_shared {
 	uint64_t magic;
 	uint64_t seed;
 	_Atomic uint32_t enabled;
-	uint32_t once; /* each site fails once, and only as often as it is armed */
+	uint32_t once; /* each site fails once, while armed is not used up */
 	_Atomic uint32_t armed;
 	uint32_t one_in[ROLES][FAULT_KINDS];            /* 0: never */
 	_Atomic uint64_t planned[ROLES][FAULT_KINDS];   /* decided */
