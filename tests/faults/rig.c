@@ -46,11 +46,11 @@ void __attribute__((noreturn, format(printf, 1, 2))) rig_failed(const char *fmt,
 {
 	va_list arguments;
 
-	printf("FAILED: ");
+	fprintf(stderr, "FAILED: ");
 	va_start(arguments, fmt);
-	vprintf(fmt, arguments);
+	vfprintf(stderr, fmt, arguments);
 	va_end(arguments);
-	printf("\n");
+	fprintf(stderr, "\n");
 	(void)fflush(stdout);
 	exit(1);
 }
@@ -263,7 +263,7 @@ rig_settles(const char *what, unsigned (*count)(pid_t), pid_t pid, unsigned want
 
 	while ((n = count(pid)) > wanted && rig_now() < until)
 		(void)usleep(20000);
-	printf("%s: %u, before %u\n", what, n, wanted);
+	fprintf(stderr, "%s: %u, before %u\n", what, n, wanted);
 	if (n > wanted)
 		rig_failed("%s: %u are left over", what, n - wanted);
 }
