@@ -177,11 +177,11 @@ complete(struct ADXUSBCompletions_IVars *ring, const struct usb_ring_completion 
 	finish(ring, action, &completion, dropped);
 }
 
-/* Usbhost broke it: each request ends here, once, so that its driver can stop. What it submits from now on goes by messages. */
+/* Usbhost broke it or died: each request ends here, once, so that its driver can stop. What it submits from now on goes by messages. */
 static void
-abort_ring(struct ADXUSBCompletions_IVars *ring, bool dropped)
+fail_ring(struct ADXUSBCompletions_IVars *ring, IOReturn status, bool dropped)
 {
-	const struct completion aborted = { .status = kIOReturnAborted, .time_ns = adxi_now_ns() };
+	const struct completion failed = { .status = status, .time_ns = adxi_now_ns() };
 	uint32_t n_slots, length;
 
 	(void)pthread_mutex_lock(&ring->lock);
@@ -192,11 +192,11 @@ abort_ring(struct ADXUSBCompletions_IVars *ring, bool dropped)
 		OSAction *action = take_slot(ring, i, true, dropped ? ADXI_LEDGER_DROPPED : ADXI_LEDGER_FAILED, &length);
 
 		if (action)
-			finish(ring, action, &aborted, dropped);
+			finish(ring, action, &failed, dropped);
 	}
 }
 
-/* Usbhost will complete nothing more: its actions are let go, as when a peer dies. */
+/* Usbhost will complete nothing more: what is left is let go. */
 static void
 end_ring(struct ADXUSBCompletions_IVars *ring)
 {
@@ -314,7 +314,7 @@ run(void *context, bool dropped)
 	for (;;) {
 		left -= drain(ring, dropped ? UINT32_MAX : left, dropped);
 		if (ring->broken) {
-			abort_ring(ring, dropped);
+			fail_ring(ring, kIOReturnAborted, dropped);
 			end_ring(ring);
 		}
 		if (left == 0 && !dropped) {
@@ -332,6 +332,7 @@ run(void *context, bool dropped)
 			break; /* the bell was faster */
 		atomic_store_explicit(&shared->completion_bell, 0, memory_order_relaxed);
 		if (!has_completion(ring) && atomic_load(&ring->ending)) {
+			fail_ring(ring, kIOReturnNoDevice, dropped);
 			end_ring(ring);
 			break; /* posted for ever: nobody rings */
 		}
