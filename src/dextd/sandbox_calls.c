@@ -45,6 +45,9 @@ static const char *const always[] = {
 	"lstat64",
 	"statx",
 	"fstatfs",
+	"fstatfs64",
+	"statfs", /* libudev asks whether /sys is one */
+	"statfs64",
 	"access",
 	"faccessat",
 	"faccessat2",
@@ -334,6 +337,9 @@ build_files(struct building *b)
 	if (b->flags & CALLS_NOTIFY) {
 		allow_if(b, "openat", MASKED(2, changing | O_CLOEXEC, O_CLOEXEC));
 		allow_if(b, "open", MASKED(1, changing | O_CLOEXEC, O_CLOEXEC));
+		/* libudev follows the links of /sys with such descriptors; they open nothing. */
+		if (b->flags & CALLS_USB)
+			allow_if(b, "openat", MASKED(2, O_PATH, O_PATH));
 	} else {
 		rule(b, SCMP_ACT_ALLOW, "openat", 0, NULL);
 		rule(b, SCMP_ACT_ALLOW, "open", 0, NULL);
