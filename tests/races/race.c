@@ -579,8 +579,11 @@ work_freely(void)
 			return;
 		(void)sched_yield();
 		if (++nothing % 64 == 0 && seam_real.mutex_trylock(&time_lock) == 0) {
+			count_working(1); /* what ends by it is work */
 			(void)race.which->time();
 			(void)seam_real.mutex_unlock(&time_lock);
+			(void)work_once();
+			count_working(-1);
 		}
 	}
 }
