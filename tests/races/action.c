@@ -232,8 +232,7 @@ end(void)
 {
 	unsigned n_ran = 0;
 
-	while (driver_time() || driver_work())
-		;
+	driver_rest();
 	for (unsigned i = 0; i < MAX_SENT; i++) {
 		race_check(now.ran[i] <= 1, "invocation %u ran %u times", i, now.ran[i]);
 		n_ran += now.ran[i];

@@ -16,5 +16,7 @@ uint64_t driver_now(void);
 void driver_pass(uint64_t ns);
 /** To the next deadline that there may be. False: it stands beyond all of them. */
 bool driver_time(void);
+/** After the schedule: all deadlines pass, and all work is done. */
+void driver_rest(void);
 
 #endif /* RACES_CASES_H */

@@ -222,8 +222,7 @@ timer_actor(unsigned index)
 static void
 timer_end(void)
 {
-	while (driver_time() || driver_work())
-		;
+	driver_rest();
 	race_check(now.n_handled == now.cancelled, "cancel handlers: %u", now.n_handled);
 	race_check(now.n_toggled == now.n_toggles, "completions of SetEnable: %u of %u",
 		   now.n_toggled, now.n_toggles);
