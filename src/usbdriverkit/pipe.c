@@ -687,6 +687,9 @@ send(IOUSBHostPipe *self, struct ADXUSBCompletions_IVars *ring, IOMemoryDescript
 	if (*ret_status != kIOReturnSuccess) {
 		OSAction *refused = take_slot(ring, cookie, marked, ADXI_LEDGER_REFUSED, &length);
 
+		/* Usbhost's end was faster, and has called the completion: it is not refused, too. */
+		if (!refused)
+			*ret_status = kIOReturnSuccess;
 		OSRelease((OS_OBJECT *)refused);
 	}
 	return true;
