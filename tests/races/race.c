@@ -51,6 +51,7 @@ struct task {
 	bool timed, expired; /* its wait may end by itself */
 	bool time_due;       /* a worker's idleness ended for this */
 	bool is_worker;
+	unsigned in_once; /* who else came to it would wait beside the schedule */
 	unsigned index;
 	unsigned priority;
 	uint64_t random;
@@ -333,7 +334,7 @@ race_point(void)
 	}
 	if (++race.steps > MAX_STEPS)
 		race_fail("it does not end");
-	if (--race.until_change > 0)
+	if (me->in_once || --race.until_change > 0)
 		return;
 	next_change();
 	if (race.by_priority)
@@ -495,6 +496,24 @@ pthread_cond_broadcast(pthread_cond_t *cond)
 	wake(ON_COND, cond, MAX_TASKS);
 	race_point();
 	return 0;
+}
+
+HIDDEN static void
+count_once(unsigned change)
+{
+	if (me)
+		me->in_once += change;
+}
+
+SEAM int
+pthread_once(pthread_once_t *once, void (*run)(void))
+{
+	int r;
+
+	count_once(1);
+	r = seam_real.once(once, run);
+	count_once(-1u);
+	return r;
 }
 
 /* ---------------------------------------------------------------------------------------------

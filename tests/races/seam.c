@@ -52,6 +52,7 @@ BEHIND(create,
        (pthread_t * thread, const pthread_attr_t *attr, void *(*start)(void *), void *context),
        (thread, attr, start, context))
 BEHIND(detach, (pthread_t thread), (thread))
+BEHIND(once, (pthread_once_t * once, void (*run)(void)), (once, run))
 
 const struct seam_real seam_real = {
 	.mutex_lock = real_mutex_lock,
@@ -64,6 +65,7 @@ const struct seam_real seam_real = {
 	.cond_broadcast = real_cond_broadcast,
 	.create = real_create,
 	.detach = real_detach,
+	.once = real_once,
 };
 
 #ifdef RACE_ATOMICS

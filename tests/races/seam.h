@@ -26,6 +26,7 @@ struct seam_real {
 	int (*create)(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *),
 		      void *context);
 	int (*detach)(pthread_t thread);
+	int (*once)(pthread_once_t *once, void (*run)(void));
 };
 
 /** A sanitizer's functions where it has them, or else the C library's. Good from the first call of
